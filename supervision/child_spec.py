@@ -1,0 +1,257 @@
+"""Child specs: how a supervisor starts, restarts and stops one child.
+
+    ChildSpec("counter", Counter, (5,))                       # everything else from the class
+    ChildSpec("counter", Counter, (5,), restart="transient", shutdown=2.0)
+    child_spec(Counter, 5)                                    # the class itself is the id
+
+| field         | is                                                | without it            |
+|---------------|---------------------------------------------------|-----------------------|
+| `id`          | any hashable but None; unique in its supervisor   | must be given         |
+| `actor`       | the actor's class                                 | must be given         |
+| `args`        | a tuple: the arguments of the class               | `()`                  |
+| `name`        | the name to register, any hashable                | no name               |
+| `restart`     | "permanent", "transient" or "temporary"           | class, "permanent"    |
+| `shutdown`    | seconds above 0, "brutal_kill" or "infinity"      | class, then by `type` |
+| `type`        | "worker" or "supervisor"                          | class, "worker"       |
+| `significant` | True: its own end may end the supervisor          | class, False          |
+| `budget`      | a `Budget` of the child's own, or None            | class, None           |
+| `backoff`     | a `Backoff` before its restarts, or None          | class, None           |
+
+"class" means the attribute `child_defaults = ChildDefaults(...)` of the actor's class. A worker
+has 5 seconds to stop, a supervisor as long as it needs ("infinity"), as in OTP.
+
+A spec is an immutable value and may be shared by any number of children. Its fields are checked
+one by one when it is made; a wrong one raises `ChildSpecError`, whose sentence shows the line to
+write instead. (Idea: Elixir's validators, one for each field.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final, Literal, NoReturn
+
+from actors import Actor
+from supervision.backoff import Backoff
+from supervision.budget import Budget
+from supervision.decision import RESTARTS, Restart
+
+ShutdownTime = float | Literal["brutal_kill", "infinity"]
+ChildType = Literal["worker", "supervisor"]
+AutoShutdown = Literal["never", "any_significant", "all_significant"]
+
+WORKER_SHUTDOWN: Final = 5.0
+_FROM_CLASS: Final[Any] = None
+
+
+class ChildSpecError(ValueError):
+    """A child spec that cannot be meant. `field` names what is wrong with it."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDefaults:
+    """What an actor's class says about its supervision; see the table above.
+
+    class Session(Actor):
+        child_defaults = ChildDefaults(restart="temporary", shutdown=2.0)
+    """
+
+    restart: Restart = "permanent"
+    shutdown: ShutdownTime | None = None
+    type: ChildType = "worker"
+    significant: bool = False
+    budget: Budget | None = None
+    backoff: Backoff | None = None
+
+
+_PLAIN: Final = ChildDefaults()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to start, restart and stop one child; the fields are described above.
+
+    Raises:
+        ChildSpecError: if a field is wrong, or two of them contradict each other.
+
+    """
+
+    id: Hashable
+    actor: type[Actor]
+    args: tuple[Any, ...] = ()
+    name: Hashable | None = None
+    restart: Restart = _FROM_CLASS
+    shutdown: ShutdownTime = _FROM_CLASS
+    type: ChildType = _FROM_CLASS
+    significant: bool = _FROM_CLASS
+    budget: Budget | None = None
+    backoff: Backoff | None = None
+
+    def __post_init__(self) -> None:
+        """Take from the class what was not given, then check field by field."""
+        _check_start(self)
+        defaults = getattr(self.actor, "child_defaults", _PLAIN)
+        if not isinstance(defaults, ChildDefaults):
+            raise ChildSpecError(
+                "actor",
+                f"child_defaults of {self.actor.__name__} is {_show(defaults)}. "
+                'Write child_defaults = ChildDefaults(restart="transient") in the class.',
+            )
+        take = object.__setattr__
+        if self.restart is None:
+            take(self, "restart", defaults.restart)
+        if self.type is None:
+            take(self, "type", defaults.type)
+        if self.significant is None:
+            take(self, "significant", defaults.significant)
+        if self.budget is None:
+            take(self, "budget", defaults.budget)
+        if self.backoff is None:
+            take(self, "backoff", defaults.backoff)
+        if self.shutdown is None:
+            by_type = WORKER_SHUTDOWN if self.type == "worker" else "infinity"
+            take(self, "shutdown", by_type if defaults.shutdown is None else defaults.shutdown)
+        _check_options(self)
+
+
+def child_spec(actor: type[Actor], *args: object, **fields: Any) -> ChildSpec:
+    """A spec derived from an actor's class: its id is the class unless `id=` is given.
+
+    Raises:
+        ChildSpecError: as `ChildSpec`.
+
+    """
+    return ChildSpec(fields.pop("id", actor), actor, args, **fields)
+
+
+def check_children(
+    children: Iterable[ChildSpec | type[Actor]], auto_shutdown: AutoShutdown
+) -> tuple[ChildSpec, ...]:
+    """The specs of a static supervisor, in start order; a bare class stands for its own spec.
+
+    Raises:
+        ChildSpecError: if one is no spec, two share an id, or one does not fit `auto_shutdown`.
+
+    """
+    specs: dict[Hashable, ChildSpec] = {}
+    for child in children:
+        spec = check_child(child, auto_shutdown)
+        if spec.id in specs:
+            raise ChildSpecError(
+                "id",
+                f"Two children have the id {_show(spec.id)}. Ids are unique in a supervisor: "
+                f"write ChildSpec({_show((spec.id, 2))}, {spec.actor.__name__}) for the second.",
+            )
+        specs[spec.id] = spec
+    return tuple(specs.values())
+
+
+def check_child(child: object, auto_shutdown: AutoShutdown) -> ChildSpec:
+    """One spec that fits a supervisor with this `auto_shutdown`.
+
+    Raises:
+        ChildSpecError: if it is no spec, or significant where nothing may shut down by itself.
+
+    """
+    if isinstance(child, type) and issubclass(child, Actor):
+        child = child_spec(child)
+    if not isinstance(child, ChildSpec):
+        raise ChildSpecError(
+            "child",
+            f"{_show(child)} is no child spec. "
+            'Write ChildSpec("counter", Counter, (5,)) or the class of the actor alone.',
+        )
+    if child.significant and auto_shutdown == "never":
+        raise ChildSpecError(
+            "significant",
+            f"The child {_show(child.id)} is significant, but its supervisor never shuts down "
+            'by itself. Start the supervisor with auto_shutdown="any_significant" or '
+            '"all_significant", or leave significant=True out.',
+        )
+    return child
+
+
+def _check_start(spec: ChildSpec) -> None:
+    """Check the fields that say what to start: id, actor, args, name."""
+    if spec.id is None:
+        raise ChildSpecError(
+            "id", 'A child needs an id other than None. Write ChildSpec("counter", Counter).'
+        )
+    actor: object = spec.actor
+    if isinstance(actor, Actor):
+        kind = type(actor).__name__
+        raise ChildSpecError(
+            "actor",
+            f"actor of the child {_show(spec.id)} is an instance of {kind}; a restart needs the "
+            f"class and its arguments. Write ChildSpec({_show(spec.id)}, {kind}, (...,)).",
+        )
+    if not (isinstance(actor, type) and issubclass(actor, Actor)):
+        raise ChildSpecError(
+            "actor",
+            f"actor={_show(actor)} of the child {_show(spec.id)} is no actor class. "
+            f"Write ChildSpec({_show(spec.id)}, Counter) with class Counter(Actor).",
+        )
+    if type(spec.args) is not tuple:
+        _refuse(spec, "args", "a tuple of arguments", f"({_show(spec.args)},)")
+    for field in ("id", "name"):
+        try:
+            hash(getattr(spec, field))
+        except TypeError:
+            _refuse(spec, field, "hashable", '("user", "alice")')
+
+
+def _check_options(spec: ChildSpec) -> None:
+    """Check the fields that say how to supervise."""
+    if spec.restart not in RESTARTS:
+        _refuse(spec, "restart", "one of " + ", ".join(map(repr, RESTARTS)), "'permanent'")
+    if spec.type not in ("worker", "supervisor"):
+        _refuse(spec, "type", "'worker' or 'supervisor'", "'worker'")
+    if not _is_shutdown(spec.shutdown):
+        wanted = "a number of seconds above 0, 'brutal_kill' or 'infinity'"
+        _refuse(spec, "shutdown", wanted, "'brutal_kill'" if spec.shutdown == 0 else "5.0")
+    if type(spec.significant) is not bool:
+        _refuse(spec, "significant", "True or False", "True")
+    if spec.significant and spec.restart == "permanent":
+        raise ChildSpecError(
+            "significant",
+            f"The child {_show(spec.id)} is permanent and significant, but a permanent child never "
+            "ends by itself. "
+            f"Write {_example(spec, 'restart', repr('transient'))} with significant=True.",
+        )
+    if spec.budget is not None and not isinstance(spec.budget, Budget):
+        _refuse(spec, "budget", "a Budget or None", "Budget(3, 5.0)")
+    if spec.backoff is not None and not isinstance(spec.backoff, Backoff):
+        _refuse(spec, "backoff", "a Backoff or None", "Backoff(first=0.1, maximum=30.0)")
+
+
+def _is_shutdown(value: object) -> bool:
+    if isinstance(value, str):
+        return value in ("brutal_kill", "infinity")
+    return isinstance(value, (int, float)) and value is not True and value > 0 and isfinite(value)
+
+
+def _refuse(spec: ChildSpec, field: str, wanted: str, right: str) -> NoReturn:
+    raise ChildSpecError(
+        field,
+        f"{field}={_show(getattr(spec, field))} of the child {_show(spec.id)} is not {wanted}. "
+        f"Write {_example(spec, field, right)}.",
+    )
+
+
+def _example(spec: ChildSpec, field: str, right: str) -> str:
+    if field == "id":
+        return f"ChildSpec({right}, {spec.actor.__name__})"
+    return f"ChildSpec({_show(spec.id)}, {spec.actor.__name__}, {field}={right})"
+
+
+def _show(value: object) -> str:
+    """A value as it would be written, at most 80 characters of it."""
+    if isinstance(value, type):
+        return value.__name__
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,68 @@
+"""What a supervisor does when a child has ended: one flat table, restart type x exit reason.
+
+| restart     | normal        | shutdown, {shutdown, term} | anything else (a crash, killed) |
+|-------------|---------------|----------------------------|---------------------------------|
+| `permanent` | restart, told | restart, told              | restart, told                   |
+| `transient` | ended         | ended                      | restart, told                   |
+| `temporary` | ended         | ended                      | ended, told                     |
+
+"Told" means a supervisor report `child_terminated`. "Ended" means that no restart follows: a
+transient child keeps its spec in a static supervisor, a temporary one loses it, and a dynamic
+supervisor forgets both. The table is that of OTP's `supervisor`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, Literal, NamedTuple
+
+from actors import ExitReason, Normal, Shutdown
+
+Restart = Literal["permanent", "transient", "temporary"]
+RESTARTS: Final = ("permanent", "transient", "temporary")
+
+
+class Ending(Enum):
+    """The three classes of exit reasons that a supervisor tells apart."""
+
+    NORMAL = "normal"
+    SHUTDOWN = "shutdown"
+    CRASH = "crash"
+
+
+class Decision(NamedTuple):
+    """Whether a child that ended is started again, and whether its end is reported."""
+
+    restarts: bool
+    told: bool
+
+
+_AGAIN: Final = Decision(restarts=True, told=True)
+_ENDED: Final = Decision(restarts=False, told=False)
+_ENDED_TOLD: Final = Decision(restarts=False, told=True)
+
+TABLE: Final[dict[tuple[Restart, Ending], Decision]] = {
+    ("permanent", Ending.NORMAL): _AGAIN,
+    ("permanent", Ending.SHUTDOWN): _AGAIN,
+    ("permanent", Ending.CRASH): _AGAIN,
+    ("transient", Ending.NORMAL): _ENDED,
+    ("transient", Ending.SHUTDOWN): _ENDED,
+    ("transient", Ending.CRASH): _AGAIN,
+    ("temporary", Ending.NORMAL): _ENDED,
+    ("temporary", Ending.SHUTDOWN): _ENDED,
+    ("temporary", Ending.CRASH): _ENDED_TOLD,
+}
+
+
+def ending(reason: ExitReason) -> Ending:
+    """The class of an exit reason."""
+    if isinstance(reason, Normal):
+        return Ending.NORMAL
+    if isinstance(reason, Shutdown):
+        return Ending.SHUTDOWN
+    return Ending.CRASH
+
+
+def decide(restart: Restart, reason: ExitReason) -> Decision:
+    """The row and column of `TABLE` for a child of this restart type that ended so."""
+    return TABLE[restart, ending(reason)]
