@@ -1,0 +1,94 @@
+"""Records of a conversation's log: one form for the journal, for memory and for the wire.
+
+A record is a map. Every record has `n` (its number in the log), `type`, `by` (the user who caused
+it) and `at` (ms UTC, never falling within a log); one that a numbered command caused also has
+`device`, `number` and `tag`. By type:
+
+    create   kind ("direct" | "group"), title, open, members [[user, display, role], ...]
+    message  ordinal (dense among messages, from 1), text
+    join     display
+    invite   user, display
+    leave    owner (the user to whom ownership passes) when the owner leaves
+    remove   user
+    role     user, role; and owner (who became admin) when ownership is handed over
+
+The journal holds the map in msgpack exactly as the wire carries it, so storing, caching and
+sending need one encoding, made once per record and codec and shared by all recipients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+Fields = dict[str, Any]
+
+MAX_RECORD_BYTES = 64 * 1024
+"""Upper bound of an encoded record of ordinary size; a creation with many members may be larger."""
+
+
+class Record:
+    """One record of a log, immutable; remembers its encodings by codec name."""
+
+    __slots__ = ("_encoded", "fields", "n", "raw")
+
+    def __init__(self, n: int, fields: Fields, raw: bytes) -> None:
+        self.n = n
+        self.fields = fields
+        self.raw = raw
+        self._encoded: dict[str, bytes] | None = None
+
+    @classmethod
+    def new(cls, fields: Fields) -> Record:
+        """A record about to be appended; `fields["n"]` is the number it will have."""
+        return cls(fields["n"], fields, msgpack.packb(fields))
+
+    @classmethod
+    def from_journal(cls, n: int, raw: bytes) -> Record:
+        """The record `n` as the journal holds it."""
+        fields: Fields = msgpack.unpackb(raw)
+        if fields.get("n") != n:
+            raise ValueError(
+                f"record {n} of a conversation says that it is {fields.get('n')!r}:"
+                " the data directory is damaged"
+            )
+        return cls(n, fields, raw)
+
+    def encoded(self, codec: str, encode: Callable[[Fields], bytes]) -> bytes:
+        """The record in the encoding named `codec`, made by `encode` the first time."""
+        if codec == "msgpack":
+            return self.raw
+        if self._encoded is None:
+            self._encoded = {}
+        found = self._encoded.get(codec)
+        if found is None:
+            found = self._encoded[codec] = encode(self.fields)
+        return found
+
+    @property
+    def size(self) -> int:
+        """Approximate bytes in memory, for bounded caches."""
+        return 2 * len(self.raw) + 300
+
+    def __repr__(self) -> str:
+        return f"Record({self.n}, {self.fields.get('type')!r})"
+
+
+def membership_change(fields: Fields, user: str) -> bool | None:
+    """What a record does to `user`'s membership: True joins, False leaves, None neither."""
+    kind = fields["type"]
+    if kind == "message":
+        return None
+    if kind == "join":
+        return True if fields["by"] == user else None
+    if kind == "leave":
+        return False if fields["by"] == user else None
+    if kind == "invite":
+        return True if fields["user"] == user else None
+    if kind == "remove":
+        return False if fields["user"] == user else None
+    if kind == "create":
+        return True if any(member[0] == user for member in fields["members"]) else None
+    return None

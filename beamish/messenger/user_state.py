@@ -1,0 +1,278 @@
+"""A user's inbox, account and marks as a function of the user's stream.
+
+Pure, like `conversation_state`: `apply` takes committed records only, `propose_*` builds records
+from levels that were asked for. Every record has the inbox number under which the journal holds
+it; what devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
+
+    account      display, hash (of the password), at
+    password     hash
+    device       device, token (sha256 of the secret), name, at
+    device_gone  device
+    ranges       r: [[conversation, from, to, others, member, joined, kind, title], ...]
+    marks        a: inbox number acknowledged, m: [[conversation, delivered, read], ...]
+    receipts     r: [[conversation, user or nil, delivered, read], ...]
+
+A range says "you hold records from..to of this conversation's log, each visible to you"; `others`
+has a bit for every record, set where it is somebody else's message, so that unread counts need
+no look at the conversation. Marks and receipts are levels: absolute, never falling.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgpack
+
+Fields = dict[str, Any]
+
+
+class Device(NamedTuple):
+    """One local store of a client: sha256 of its token's secret, name to show, ms UTC of birth."""
+
+    token: bytes
+    name: str
+    at: int
+
+
+class Levels(NamedTuple):
+    """How far a log was delivered to and read by somebody: record numbers, 0 for not at all."""
+
+    delivered: int
+    read: int
+
+
+class Range(NamedTuple):
+    """Visible records `first..last` of a conversation, and what they imply for this user."""
+
+    conversation: str
+    first: int
+    last: int
+    others: bytes
+    member: bool
+    joined: int
+    kind: str
+    title: str
+
+
+class Held:
+    """What a user holds of one conversation."""
+
+    __slots__ = (
+        "held", "joined", "kind", "levels", "marked_at", "member", "receipts", "title", "unread",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.member = False
+        self.joined = 0
+        self.kind = ""
+        self.title = ""
+        self.levels = Levels(0, 0)
+        self.marked_at = 0
+        self.unread: array[int] = array("Q")
+        self.receipts: dict[str | None, Levels] | None = None
+
+
+class UserState:
+    """Everything that the user's stream up to `version` implies."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.version = 0
+        self.display = ""
+        self.password = ""
+        self.devices: dict[str, Device] = {}
+        self.conversations: dict[str, Held] = {}
+        self.acked = 0
+        self.undelivered: deque[tuple[int, str, int]] = deque()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the user was ever registered."""
+        return self.version > 0
+
+    def apply(self, n: int, fields: Fields) -> None:
+        """Take in record `n` of the stream, after it was committed; raises ValueError on a gap."""
+        if n != self.version + 1:
+            raise ValueError(
+                f"inbox of {self.user} at {self.version} cannot apply record {n}:"
+                " apply the stream in order and without gaps"
+            )
+        self.version = n
+        _APPLY[fields["t"]](self, fields)
+
+    def conversation(self, conversation: str) -> Held:
+        """What the user holds of `conversation`, made empty when there is nothing yet."""
+        held = self.conversations.get(conversation)
+        if held is None:
+            held = self.conversations[conversation] = Held()
+        return held
+
+    def held(self, conversation: str) -> int:
+        """The last record of `conversation` that this inbox has taken in."""
+        known = self.conversations.get(conversation)
+        return 0 if known is None else known.held
+
+    def propose_marks(self, acked: int, reads: dict[str, int]) -> Fields | None:
+        """The `marks` record by which the levels rise, or None when they do not.
+
+        Args:
+            acked: the highest inbox number that any device says it has stored.
+            reads: by conversation, the record up to which the user says to have read.
+        """
+        acked = min(acked, self.version)
+        raised: dict[str, Levels] = {}
+        for n, conversation, last in self.undelivered:
+            if n > acked:
+                break
+            levels = raised.get(conversation) or self.conversations[conversation].levels
+            if last > levels.delivered:
+                raised[conversation] = Levels(last, levels.read)
+        for conversation, upto in reads.items():
+            known = self.conversations.get(conversation)
+            if known is None:
+                continue
+            levels = raised.get(conversation) or known.levels
+            read = min(upto, known.held)
+            if read > levels.read:
+                raised[conversation] = Levels(max(levels.delivered, read), read)
+        if not raised:
+            return None
+        rows = [[conversation, *levels] for conversation, levels in raised.items()]
+        return {"t": "marks", "a": max(acked, self.acked), "m": rows}
+
+    def propose_receipts(
+        self, receipts: Iterable[tuple[str, str | None, Levels]]
+    ) -> Fields | None:
+        """The `receipts` record by which others' levels rise, or None when they do not."""
+        rows = []
+        for conversation, user, levels in receipts:
+            held = self.conversations.get(conversation)
+            known = held.receipts.get(user) if held is not None and held.receipts else None
+            if known is None or levels.delivered > known.delivered or levels.read > known.read:
+                rows.append([conversation, user, *(highest(known, levels))])
+        return {"t": "receipts", "r": rows} if rows else None
+
+    def owed_marks(self, settled: int) -> Iterator[tuple[str, Levels, int]]:
+        """Conversations whose levels others may not know: `(conversation, levels, marked at)`."""
+        for conversation, held in self.conversations.items():
+            if held.marked_at > settled:
+                yield conversation, held.levels, held.marked_at
+
+    def unread(self, conversation: str) -> int:
+        """Messages of others, visible to the user, above the read mark."""
+        held = self.conversations.get(conversation)
+        return 0 if held is None else len(held.unread)
+
+    def dump(self) -> bytes:
+        """The state as a journal snapshot."""
+        plain = {
+            "v": self.version,
+            "display": self.display,
+            "hash": self.password,
+            "devices": [[device, *known] for device, known in self.devices.items()],
+            "acked": self.acked,
+            "undelivered": list(self.undelivered),
+            "conversations": [
+                [c, h.held, h.member, h.joined, h.kind, h.title, *h.levels, h.marked_at,
+                 h.unread.tobytes(), [[u, *r] for u, r in (h.receipts or {}).items()]]
+                for c, h in self.conversations.items()
+            ],
+        }  # fmt: skip
+        return bytes(msgpack.packb(plain))
+
+    @classmethod
+    def load(cls, user: str, snapshot: bytes | None) -> UserState:
+        """The state that `snapshot` holds, or that of an empty stream."""
+        state = cls(user)
+        if snapshot is None:
+            return state
+        plain: dict[str, Any] = msgpack.unpackb(snapshot)
+        state.version, state.display, state.password = plain["v"], plain["display"], plain["hash"]
+        state.devices = {row[0]: Device(*row[1:]) for row in plain["devices"]}
+        state.acked = plain["acked"]
+        state.undelivered = deque((n, c, last) for n, c, last in plain["undelivered"])
+        for row in plain["conversations"]:
+            held = state.conversation(row[0])
+            held.held, held.member, held.joined, held.kind, held.title = row[1:6]
+            held.levels, held.marked_at = Levels(row[6], row[7]), row[8]
+            held.unread.frombytes(row[9])
+            held.receipts = {user: Levels(d, r) for user, d, r in row[10]} or None
+        return state
+
+    def _account(self, fields: Fields) -> None:
+        self.display, self.password = fields["display"], fields["hash"]
+
+    def _password(self, fields: Fields) -> None:
+        self.password = fields["hash"]
+
+    def _device(self, fields: Fields) -> None:
+        self.devices[fields["device"]] = Device(fields["token"], fields["name"], fields["at"])
+
+    def _device_gone(self, fields: Fields) -> None:
+        self.devices.pop(fields["device"], None)
+
+    def _ranges(self, fields: Fields) -> None:
+        for row in fields["r"]:
+            new = Range(*row)
+            held = self.conversation(new.conversation)
+            held.held, held.member, held.joined = new.last, new.member, new.joined
+            held.kind, held.title = new.kind, new.title
+            held.unread.extend(marked_numbers(new.first, new.others))
+            self.undelivered.append((self.version, new.conversation, new.last))
+
+    def _marks(self, fields: Fields) -> None:
+        self.acked = max(self.acked, fields["a"])
+        while self.undelivered and self.undelivered[0][0] <= self.acked:
+            self.undelivered.popleft()
+        for conversation, delivered, read in fields["m"]:
+            held = self.conversation(conversation)
+            held.levels = highest(held.levels, Levels(delivered, read))
+            held.marked_at = self.version
+            del held.unread[: bisect_right(held.unread, held.levels.read)]
+
+    def _receipts(self, fields: Fields) -> None:
+        for conversation, user, delivered, read in fields["r"]:
+            held = self.conversation(conversation)
+            if held.receipts is None:
+                held.receipts = {}
+            held.receipts[user] = highest(held.receipts.get(user), Levels(delivered, read))
+
+
+_APPLY = {
+    "account": UserState._account,
+    "password": UserState._password,
+    "device": UserState._device,
+    "device_gone": UserState._device_gone,
+    "ranges": UserState._ranges,
+    "marks": UserState._marks,
+    "receipts": UserState._receipts,
+}
+
+
+def highest(one: Levels | None, other: Levels) -> Levels:
+    """The higher of two levels in each part; levels never fall."""
+    if one is None:
+        return other
+    return Levels(max(one.delivered, other.delivered), max(one.read, other.read))
+
+
+def mark_bits(numbers: Iterable[int], first: int, last: int) -> bytes:
+    """A bit for every record `first..last`, set for those in `numbers`."""
+    bits = bytearray((last - first) // 8 + 1)
+    for n in numbers:
+        bits[(n - first) >> 3] |= 1 << ((n - first) & 7)
+    return bytes(bits)
+
+
+def marked_numbers(first: int, bits: bytes) -> Iterator[int]:
+    """The inverse of `mark_bits`: the numbers whose bit is set, ascending."""
+    for index, byte in enumerate(bits):
+        if byte:
+            for bit in range(8):
+                if byte >> bit & 1:
+                    yield first + 8 * index + bit
