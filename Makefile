@@ -1,0 +1,87 @@
+# Two commands for everybody: `make run` and `make test`. The rest is listed by `make help`.
+#
+# .venv/ holds everything that is installed; two stamp files in it say what it was installed for, so
+# that a second start installs nothing.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint requirements.txt
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DATA ?= ./data
+LOGS ?= beamish/replay/*.log
+BENCHES ?= runtime journal chat
+# Workers of the test run; "auto" is one for each core.
+WORKERS ?= auto
+PACKAGES := actors supervision storage beamish
+
+.PHONY: help run install test check lint types seams tests test-slow test-versions replay-all bench clean
+
+help:
+	@echo 'make run            install, then start a node on http://$(HOST):$(PORT)/ with its data in $(DATA)'
+	@echo 'make test           all checks and tests (under 10 minutes on 2 cores)'
+	@echo 'make install        only make .venv with the beamish command in it'
+	@echo 'make check          the checks without the tests: style, types, imports, seams'
+	@echo 'make tests          the tests without the checks; pytest options in ARGS'
+	@echo 'make test-slow      the tests that take minutes: kills, full disks, whole logs'
+	@echo 'make test-versions  the three libraries under every other Python found here'
+	@echo 'make replay-all     play LOGS="..." both ways and count: nothing lost, doubled, reordered'
+	@echo 'make bench          every bench, tables on the screen (BENCHES="runtime chat" for some)'
+	@echo 'make clean          remove what was installed and cached (never ./data)'
+
+run: $(VENV)/.installed
+	@exec $(BIN)/beamish serve --data $(DATA) --host $(HOST) --port $(PORT)
+
+install: $(VENV)/.installed
+	@echo 'The command is $(BIN)/beamish.'
+
+$(BIN)/python:
+	@python=$$(sh .ci/find-python) && "$$python" -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python requirements.txt pyproject.toml
+	@echo 'Installing Beamish into $(VENV) ...'
+	@$(PIP) setuptools
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo 'Installing what the tests need into $(VENV) ...'
+	@$(PIP) --no-build-isolation --editable '.[test]'
+	@touch $@
+
+test: check tests
+
+check: lint types seams
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing
+	$(BIN)/pyright
+
+seams: $(VENV)/.installed-test
+	$(BIN)/python -m tests.house.seams
+
+tests: $(VENV)/.installed-test
+	$(BIN)/pytest -n $(WORKERS) -m 'not slow' --cov --cov-report=term $(ARGS)
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/pytest -m slow --timeout 3600 $(ARGS)
+
+test-versions:
+	@sh .ci/test-versions $(ARGS)
+
+replay-all: $(VENV)/.installed-test
+	$(BIN)/python -m tests.replay_all $(LOGS)
+
+bench: $(VENV)/.installed
+	@for name in $(BENCHES); do $(BIN)/python -m bench $$name || exit 1; done
+
+clean:
+	rm -rf $(VENV) build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage *.egg-info

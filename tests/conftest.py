@@ -1,0 +1,45 @@
+"""What every test run shares.
+
+* Under `REQUIRE_ALL=1` a skipped test, or a module skipped while it is collected, is a failure: CI
+  installs what tests need, so there a skip means that something is no longer tested.
+* Hypothesis sets no deadline for one example: other processes share the cores, and time limits are
+  pytest-timeout's business.
+"""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
+
+hypothesis.settings.register_profile("beamish", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "beamish"))
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure that keeps the reason; expected failures stay what they are."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    longrepr = report.longrepr
+    reason = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"REQUIRE_ALL=1 and yet this was skipped: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if REQUIRE_ALL:
+        refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if REQUIRE_ALL:
+        refuse_skip(report)
+    return report

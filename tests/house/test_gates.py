@@ -1,0 +1,139 @@
+"""The gates themselves: pins, the import table, and skips under REQUIRE_ALL."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    for line in pinned:
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.]+(; .+)?", line), line
+    return {
+        canonical(name): version.split(";")[0].strip()
+        for name, version in (line.split("==") for line in pinned)
+    }
+
+
+def test_pins_are_bare_names_and_versions_each_once():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert len(pins()) == len([line for line in lines if line and not line.startswith("#")])
+
+
+def test_whatever_is_installed_is_pinned_in_that_version():
+    if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
+        # Another environment runs the tests: which versions it has is its own business.
+        return
+    installed = {canonical(d.name): d.version for d in distributions()}
+    for ours in ("beamish", "pip"):
+        installed.pop(ours, None)
+    assert installed == {name: version for name, version in pins().items() if name in installed}
+
+
+def test_every_dependency_named_in_the_project_is_pinned_and_has_a_lower_bound():
+    project = PROJECT["project"]
+    for wanted in project["dependencies"] + project["optional-dependencies"]["test"]:
+        name = re.match(r"[A-Za-z0-9_.-]+", wanted)[0]
+        assert canonical(name) in pins(), wanted
+        assert ">=" in wanted, wanted
+
+
+def test_the_import_table_says_what_each_package_may_import():
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    table = {
+        source: sorted(contract["forbidden_modules"])
+        for contract in contracts
+        for source in contract["source_modules"]
+    }
+    assert table == {
+        "actors": ["beamish", "storage", "supervision"],
+        "storage": ["actors", "beamish", "supervision"],
+        "supervision": ["beamish", "storage"],
+    }
+
+
+def test_an_import_against_the_table_is_refused(tmp_path):
+    for package in ("actors", "supervision", "storage", "beamish"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / "actors" / "bad.py").write_text("import storage\n")
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "actors.bad -> storage" in done.stdout
+
+
+SKIPS = """
+import pytest
+
+@pytest.mark.skip(reason="no such package")
+def test_marked(): ...
+
+def test_while_running():
+    pytest.skip("not here")
+
+@pytest.mark.xfail(reason="known", strict=True)
+def test_expected_to_fail():
+    assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("require_all", "closing"),
+    [("1", "1 failed, 1 xfailed, 1 error"), ("", "2 skipped, 1 xfailed")],
+)
+def test_a_skip_is_a_failure_only_when_everything_is_required(tmp_path, require_all, closing):
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (tmp_path / "test_skips.py").write_text(SKIPS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "REQUIRE_ALL": require_all},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert closing in done.stdout
+    assert ("REQUIRE_ALL=1 and yet this was skipped: " in done.stdout) == bool(require_all)
+
+
+def test_a_module_skipped_while_it_is_collected_fails_when_everything_is_required(tmp_path):
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (tmp_path / "test_module.py").write_text(
+        "import pytest\npytest.importorskip('no_such_thing')\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "REQUIRE_ALL": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 error" in done.stdout
+    assert "no_such_thing" in done.stdout
