@@ -38,7 +38,7 @@ install: $(VENV)/.installed
 	@echo 'The command is $(BIN)/beamish.'
 
 $(BIN)/python:
-	@python=$$(sh .ci/find-python) && "$$python" -m venv $(VENV)
+	@python=$$(sh .ci/find-python) && { "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 
 $(VENV)/.installed: $(BIN)/python requirements.txt pyproject.toml
 	@echo 'Installing Beamish into $(VENV) ...'
