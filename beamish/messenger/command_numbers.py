@@ -1,13 +1,13 @@
 """What a stream remembers of one device's commands, so that each is executed once for ever.
 
 A device numbers its commands to one stream densely from 1 and gives each a random tag. At most 64
-are unanswered at a time, so the last 64 tags with their results recognise every resend:
+are unanswered at a time, so the newest 64 tags with their results recognise every resend. In this
+order:
 
-    number        tag        meaning
-    <= last       known      the first result, whatever has changed since
-    <= last       other      `number_used`
-    last + 1      any        new: to be decided
-    >  last + 1   any        `expected` last + 1
+    tag known          the first result, whatever has changed since
+    number <= last     `number_used`: another command has it
+    number = last + 1  new: to be decided
+    number > last + 1  `expected` last + 1
 
 A refusal uses no number and leaves no trace here.
 """
@@ -31,30 +31,31 @@ class Result(NamedTuple):
 class CommandNumbers:
     """The numbers used by one device in one stream: the last, and the newest `WINDOW` results."""
 
-    __slots__ = ("last", "results")
+    __slots__ = ("_results", "last")
 
-    def __init__(self, last: int = 0, results: dict[int, tuple[str, Result]] | None = None) -> None:
+    def __init__(self, last: int = 0, results: dict[str, Result] | None = None) -> None:
         self.last = last
-        self.results: dict[int, tuple[str, Result]] = {} if results is None else results
+        # Insertion order is number order, so the first key is always the oldest.
+        self._results: dict[str, Result] = {} if results is None else results
 
-    def first_result(self, number: int, tag: str) -> Result | None:
-        """The result of the command if it was executed before; None when it was not."""
-        known = self.results.get(number)
-        return known[1] if known is not None and known[0] == tag else None
+    def first_result(self, tag: str) -> Result | None:
+        """The result of the command with this tag if it was executed; None when it was not."""
+        return self._results.get(tag)
 
     def use(self, number: int, tag: str, result: Result) -> None:
         """Note that command `number` was executed; numbers come densely, oldest results go."""
         self.last = number
-        self.results[number] = (tag, result)
-        self.results.pop(number - WINDOW, None)
+        self._results[tag] = result
+        if len(self._results) > WINDOW:
+            del self._results[next(iter(self._results))]
 
     def copy(self) -> CommandNumbers:
         """An independent copy, for deciding a batch before it is committed."""
-        return CommandNumbers(self.last, dict(self.results))
+        return CommandNumbers(self.last, dict(self._results))
 
     def dump(self) -> list[object]:
-        """A msgpack-able form: `[last, [[number, tag, n, ordinal, at], ...]]`."""
-        return [self.last, [[n, tag, *result] for n, (tag, result) in self.results.items()]]
+        """A msgpack-able form: `[last, [[tag, n, ordinal, at], ...]]`."""
+        return [self.last, [[tag, *result] for tag, result in self._results.items()]]
 
     @classmethod
     def load(cls, dumped: list[object]) -> CommandNumbers:
@@ -62,4 +63,4 @@ class CommandNumbers:
         last, rows = dumped
         assert isinstance(last, int)
         assert isinstance(rows, list)
-        return cls(last, {n: (tag, Result(a, b, c)) for n, tag, a, b, c in rows})
+        return cls(last, {tag: Result(n, ordinal, at) for tag, n, ordinal, at in rows})

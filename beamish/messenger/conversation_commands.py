@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class SendText:
-    """Append a message of `text`."""
+    """Append a message of `text`; `displays` are `(user, display)` for a creation by it."""
 
     text: str
+    displays: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,6 @@ class Numbered:
     number: int
     tag: str
     action: Action
-    display: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,9 +132,7 @@ class ConversationState:
         state.kind, state.title, state.open = plain["kind"], plain["title"], plain["open"]
         state.members = {row[0]: Member(*row[1:]) for row in plain["members"]}
         state.former = {row[0]: Interval(*row[1:]) for row in plain["former"]}
-        state.numbers = {
-            (row[0], row[1]): CommandNumbers.load(row[2:]) for row in plain["numbers"]
-        }
+        state.numbers = {(row[0], row[1]): CommandNumbers.load(row[2:]) for row in plain["numbers"]}
         return state
 
 
@@ -146,8 +144,6 @@ def result_of(fields: Fields) -> Result:
 def _apply_membership(state: ConversationState | Draft, fields: Fields) -> None:
     """The effect of a record on members and settings; shared by state and draft."""
     kind, n = fields["type"], fields["n"]
-    if kind == "message":
-        return
     members, former = state.members, state.former
     if kind == "create":
         state.kind, state.title, state.open = fields["kind"], fields["title"], fields["open"]
@@ -155,7 +151,7 @@ def _apply_membership(state: ConversationState | Draft, fields: Fields) -> None:
             members[user] = Member(display, role, n)
     elif kind in ("join", "invite"):
         user = fields["user"] if kind == "invite" else fields["by"]
-        members[user] = Member(fields["display"], "member", n)
+        members[user] = Member(fields["display"], fields.get("role", "member"), n)
         former.pop(user, None)
     elif kind in ("leave", "remove"):
         user = fields["user"] if kind == "remove" else fields["by"]
@@ -179,9 +175,17 @@ def _set_role(members: dict[str, Member] | Overlay[str, Member], user: str, role
 class Draft:
     """A batch being decided: the state as it would be, and the records that would make it so."""
 
-    def __init__(self, state: ConversationState, now: int, member_cap: int = MEMBER_CAP) -> None:
+    def __init__(
+        self,
+        state: ConversationState,
+        now: int,
+        member_cap: int = MEMBER_CAP,
+        closed: Refusal | None = None,
+    ) -> None:
+        """Draft over `state` at `now` (ms UTC); `closed` is the answer to every new command."""
         self._state = state
         self._now = now
+        self._closed = closed
         self._cap = member_cap
         self.conversation = state.conversation
         self.version = state.version
@@ -199,10 +203,10 @@ class Draft:
         Looked up first, before membership or any other rule: whether it was executed before.
         """
         numbers = self._numbers_of(command.user, command.device)
+        first = numbers.first_result(command.tag)
+        if first is not None:
+            return first
         if command.number <= numbers.last:
-            first = numbers.first_result(command.number, command.tag)
-            if first is not None:
-                return first
             return Refusal(
                 "number_used",
                 f"command number {command.number} of this device was used by another command:"
@@ -216,7 +220,7 @@ class Draft:
                 f" {command.number}: send what is unanswered again, in order",
                 expected,
             )
-        refusal = self._refusal(command.user, command.action)
+        refusal = self._closed or self._refusal(command.user, command.action)
         if refusal is not None:
             return refusal
         fields = self._append(command)
@@ -238,9 +242,8 @@ class Draft:
         self._numbers[key].use(command.number, command.tag, result)
 
     def _append(self, command: Numbered) -> Fields:
-        action = command.action
-        if not self.version and not isinstance(action, CreateGroup):
-            self._add(command.user, _create_direct(self.conversation))
+        if not self.version and isinstance(command.action, SendText):
+            self._add(command.user, self._create_direct(command.action))
         caused = {"device": command.device, "number": command.number, "tag": command.tag}
         return self._add(command.user, {**self._body(command), **caused})
 
@@ -257,22 +260,17 @@ class Draft:
 
     def _body(self, command: Numbered) -> Fields:
         match command.action:
-            case SendText(text):
+            case SendText(text=text):
                 return {"type": "message", "text": text}
             case CreateGroup(title, is_open, display, members):
                 rows = [[command.user, display, "owner"]]
                 rows += [[user, shown, "member"] for user, shown in members]
-                return {
-                    "type": "create",
-                    "kind": "group",
-                    "title": title,
-                    "open": is_open,
-                    "members": rows,
-                }
+                return _creation("group", title, rows, is_open=is_open)
             case Invite(user, display):
                 return {"type": "invite", "user": user, "display": display}
             case Join(display):
-                return {"type": "join", "display": display}
+                joined = {"type": "join", "display": display}
+                return joined if len(self.members) else {**joined, "role": "owner"}
             case Remove(user):
                 return {"type": "remove", "user": user}
             case SetRole(user, role):
@@ -280,6 +278,12 @@ class Draft:
             case Leave():
                 heir = self._heir(command.user)
                 return {"type": "leave"} if heir is None else {"type": "leave", "owner": heir}
+
+    def _create_direct(self, action: SendText) -> Fields:
+        shown = dict(action.displays)
+        users = direct_users(self.conversation) or ()
+        rows = [[user, shown.get(user, user), "member"] for user in users]
+        return _creation("direct", "", rows, is_open=False)
 
     def _heir(self, leaving: str) -> str | None:
         """Who owns the group after `leaving`: the longest-standing admin, else member."""
@@ -371,17 +375,9 @@ class Draft:
 _NO_NUMBERS = CommandNumbers()
 
 
+def _creation(kind: str, title: str, rows: list[list[str]], *, is_open: bool) -> Fields:
+    return {"type": "create", "kind": kind, "title": title, "open": is_open, "members": rows}
+
+
 def _not_member(conversation: str) -> Refusal:
     return Refusal("not_member", f"you are not a member of {conversation}")
-
-
-def _create_direct(conversation: str) -> Fields:
-    pair = direct_users(conversation)
-    assert pair is not None
-    return {
-        "type": "create",
-        "kind": "direct",
-        "title": "",
-        "open": False,
-        "members": [[user, user, "member"] for user in pair],
-    }

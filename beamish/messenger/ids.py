@@ -52,7 +52,7 @@ def is_conversation_id(conversation: str) -> bool:
 
 def group_id(user: str, device: str, tag: str) -> str:
     """The id of the group that the command `tag` of this user's device creates."""
-    source = "\0".join((user, device, tag)).encode()
+    source = f"{user}/{device}/{tag}".encode()
     digest = hashlib.blake2b(source, digest_size=15, person=b"beamish-group").digest()
     return "g:" + base64.b32encode(digest).decode("ascii").lower()
 

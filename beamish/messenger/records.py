@@ -4,13 +4,15 @@ A record is a map. Every record has `n` (its number in the log), `type`, `by` (t
 it) and `at` (ms UTC, never falling within a log); one that a numbered command caused also has
 `device`, `number` and `tag`. By type:
 
-    create   kind ("direct" | "group"), title, open, members [[user, display, role], ...]
     message  ordinal (dense among messages, from 1), text
-    join     display
+    create   kind ("direct" | "group"), title, open, members [[user, display, role], ...]
+    join     display; role "owner" when the group was empty
     invite   user, display
     leave    owner (the user to whom ownership passes) when the owner leaves
     remove   user
-    role     user, role; and owner (who became admin) when ownership is handed over
+    role     user, role
+
+A direct conversation is created by its first message, which follows its `create`.
 
 The journal holds the map in msgpack exactly as the wire carries it, so storing, caching and
 sending need one encoding, made once per record and codec and shared by all recipients.
@@ -76,19 +78,30 @@ class Record:
         return f"Record({self.n}, {self.fields.get('type')!r})"
 
 
-def membership_change(fields: Fields, user: str) -> bool | None:
-    """What a record does to `user`'s membership: True joins, False leaves, None neither."""
+def role_change(fields: Fields, user: str) -> tuple[bool, str | None]:
+    """What a record does to `user`: whether it changes the role, and the role from then on.
+
+    The role None means "not a member".
+    """
     kind = fields["type"]
     if kind == "message":
-        return None
-    if kind == "join":
-        return True if fields["by"] == user else None
-    if kind == "leave":
-        return False if fields["by"] == user else None
-    if kind == "invite":
-        return True if fields["user"] == user else None
-    if kind == "remove":
-        return False if fields["user"] == user else None
+        return False, None
     if kind == "create":
-        return True if any(member[0] == user for member in fields["members"]) else None
-    return None
+        for name, _display, role in fields["members"]:
+            if name == user:
+                return True, role
+        return False, None
+    by_user = fields["by"] == user
+    if kind == "join":
+        return by_user, fields.get("role", "member")
+    if kind == "invite":
+        return fields["user"] == user, "member"
+    if kind == "remove":
+        return fields["user"] == user, None
+    if kind == "leave":
+        return (True, None) if by_user else (fields.get("owner") == user, "owner")
+    if kind == "role":
+        if fields["user"] == user:
+            return True, fields["role"]
+        return by_user and fields["role"] == "owner", "admin"
+    return False, None

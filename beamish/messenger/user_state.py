@@ -1,15 +1,16 @@
 """A user's inbox, account and marks as a function of the user's stream.
 
 Pure, like `conversation_state`: `apply` takes committed records only, `propose_*` builds records
-from levels that were asked for. Every record has the inbox number under which the journal holds
-it; what devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
+from levels that were asked for. A record's number in the stream is its number in the inbox; what
+devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
 
     account      display, hash (of the password), at
     password     hash
     device       device, token (sha256 of the secret), name, at
     device_gone  device
-    ranges       r: [[conversation, from, to, others, member, joined, kind, title], ...]
-    marks        a: inbox number acknowledged, m: [[conversation, delivered, read], ...]
+    ranges       r: [[conversation, from, to, others, role or nil, joined, kind, title, open,
+                      ordinal, at], ...]
+    marks        a: inbox number acknowledged, m: [[conversation, delivered, read, unread], ...]
     receipts     r: [[conversation, user or nil, delivered, read], ...]
 
 A range says "you hold records from..to of this conversation's log, each visible to you"; `others`
@@ -46,31 +47,42 @@ class Levels(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Visible records `first..last` of a conversation, and what they imply for this user."""
+    """Visible records `first..last` of a conversation, and what holds for this user after them.
+
+    `role` is None for one who is no member any more; `ordinal` and `at` are those of the newest
+    message and record told so far.
+    """
 
     conversation: str
     first: int
     last: int
     others: bytes
-    member: bool
+    role: str | None
     joined: int
     kind: str
     title: str
+    open: bool
+    ordinal: int
+    at: int
 
 
 class Held:
     """What a user holds of one conversation."""
 
     __slots__ = (
-        "held", "joined", "kind", "levels", "marked_at", "member", "receipts", "title", "unread",
+        "at", "held", "joined", "kind", "levels", "marked_at", "open", "ordinal", "receipts",
+        "role", "title", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.held = 0
-        self.member = False
+        self.role: str | None = None
         self.joined = 0
         self.kind = ""
         self.title = ""
+        self.open = False
+        self.ordinal = 0
+        self.at = 0
         self.levels = Levels(0, 0)
         self.marked_at = 0
         self.unread: array[int] = array("Q")
@@ -117,12 +129,14 @@ class UserState:
         known = self.conversations.get(conversation)
         return 0 if known is None else known.held
 
-    def propose_marks(self, acked: int, reads: dict[str, int]) -> Fields | None:
+    def propose_marks(
+        self, acked: int, reads: dict[str, int], arriving: Iterable[Range] = ()
+    ) -> Fields | None:
         """The `marks` record by which the levels rise, or None when they do not.
 
-        Args:
-            acked: the highest inbox number that any device says it has stored.
-            reads: by conversation, the record up to which the user says to have read.
+        `acked` is the highest inbox number that any device says it has stored, `reads` gives by
+        conversation the record up to which the user has read, and `arriving` are the ranges that
+        are appended just before, which count as unread.
         """
         acked = min(acked, self.version)
         raised: dict[str, Levels] = {}
@@ -142,12 +156,17 @@ class UserState:
                 raised[conversation] = Levels(max(levels.delivered, read), read)
         if not raised:
             return None
-        rows = [[conversation, *levels] for conversation, levels in raised.items()]
+        fresh: dict[str, int] = {}
+        for new in arriving:
+            count = sum(byte.bit_count() for byte in new.others)
+            fresh[new.conversation] = fresh.get(new.conversation, 0) + count
+        rows = [
+            [c, *levels, self._unread_above(c, levels.read) + fresh.get(c, 0)]
+            for c, levels in raised.items()
+        ]
         return {"t": "marks", "a": max(acked, self.acked), "m": rows}
 
-    def propose_receipts(
-        self, receipts: Iterable[tuple[str, str | None, Levels]]
-    ) -> Fields | None:
+    def propose_receipts(self, receipts: Iterable[tuple[str, str | None, Levels]]) -> Fields | None:
         """The `receipts` record by which others' levels rise, or None when they do not."""
         rows = []
         for conversation, user, levels in receipts:
@@ -168,6 +187,10 @@ class UserState:
         held = self.conversations.get(conversation)
         return 0 if held is None else len(held.unread)
 
+    def _unread_above(self, conversation: str, read: int) -> int:
+        unread = self.conversations[conversation].unread
+        return len(unread) - bisect_right(unread, read)
+
     def dump(self) -> bytes:
         """The state as a journal snapshot."""
         plain = {
@@ -178,8 +201,9 @@ class UserState:
             "acked": self.acked,
             "undelivered": list(self.undelivered),
             "conversations": [
-                [c, h.held, h.member, h.joined, h.kind, h.title, *h.levels, h.marked_at,
-                 h.unread.tobytes(), [[u, *r] for u, r in (h.receipts or {}).items()]]
+                [c, h.held, h.role, h.joined, h.kind, h.title, h.open, h.ordinal, h.at, *h.levels,
+                 h.marked_at, h.unread.tobytes(),
+                 [[u, *r] for u, r in (h.receipts or {}).items()]]
                 for c, h in self.conversations.items()
             ],
         }  # fmt: skip
@@ -198,10 +222,11 @@ class UserState:
         state.undelivered = deque((n, c, last) for n, c, last in plain["undelivered"])
         for row in plain["conversations"]:
             held = state.conversation(row[0])
-            held.held, held.member, held.joined, held.kind, held.title = row[1:6]
-            held.levels, held.marked_at = Levels(row[6], row[7]), row[8]
-            held.unread.frombytes(row[9])
-            held.receipts = {user: Levels(d, r) for user, d, r in row[10]} or None
+            held.held, held.role, held.joined, held.kind, held.title = row[1:6]
+            held.open, held.ordinal, held.at = row[6:9]
+            held.levels, held.marked_at = Levels(row[9], row[10]), row[11]
+            held.unread.frombytes(row[12])
+            held.receipts = {user: Levels(d, r) for user, d, r in row[13]} or None
         return state
 
     def _account(self, fields: Fields) -> None:
@@ -220,8 +245,9 @@ class UserState:
         for row in fields["r"]:
             new = Range(*row)
             held = self.conversation(new.conversation)
-            held.held, held.member, held.joined = new.last, new.member, new.joined
-            held.kind, held.title = new.kind, new.title
+            held.held, held.role, held.joined = new.last, new.role, new.joined
+            held.kind, held.title, held.open = new.kind, new.title, new.open
+            held.ordinal, held.at = new.ordinal, new.at
             held.unread.extend(marked_numbers(new.first, new.others))
             self.undelivered.append((self.version, new.conversation, new.last))
 
@@ -229,7 +255,7 @@ class UserState:
         self.acked = max(self.acked, fields["a"])
         while self.undelivered and self.undelivered[0][0] <= self.acked:
             self.undelivered.popleft()
-        for conversation, delivered, read in fields["m"]:
+        for conversation, delivered, read, _unread in fields["m"]:
             held = self.conversation(conversation)
             held.levels = highest(held.levels, Levels(delivered, read))
             held.marked_at = self.version

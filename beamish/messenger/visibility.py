@@ -1,15 +1,16 @@
 """Which records of a log an inbox takes in: the membership rule, cut into bounded ranges.
 
 A record is visible to those who were members when it was appended, and to whoever joins or leaves
-by it. The rule needs the log from the point that the inbox holds, and whether the user was a
-member there; so it gives the same ranges whenever and however often it is applied.
+by it. The rule needs the log from the point that the inbox holds and the user's role there; so it
+gives the same ranges whenever and however often it is applied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from beamish.messenger.records import Record, membership_change
+from beamish.messenger.records import Record, role_change
 from beamish.messenger.user_state import Held, Range, mark_bits
 
 MAX_RANGE_RECORDS = 128
@@ -19,53 +20,80 @@ MAX_RANGE_BYTES = 96 * 1024
 """Bytes of records after which a range is closed; one record may exceed it."""
 
 
+class Settings(NamedTuple):
+    """What a notice says of a conversation besides its log: kind, title, whether it is open."""
+
+    kind: str
+    title: str
+    open: bool
+
+
 def visible_ranges(
-    user: str,
-    conversation: str,
-    known: Held | None,
-    log: Iterable[Record],
-    kind: str,
-    title: str,
+    user: str, conversation: str, known: Held, log: Iterable[Record], settings: Settings
 ) -> list[Range]:
-    """The ranges of `log` that `user` sees, `log` starting behind what the inbox holds.
+    """The ranges of `log` that `user` sees.
 
-    Args:
-        known: what the inbox holds of the conversation, None for nothing.
-        log: consecutive records; the first follows the last one that the inbox considered.
+    `known` is what the inbox holds of the conversation; `log` are consecutive records, the first
+    behind the last one that the inbox considered.
     """
-    member = known is not None and known.member
-    joined = 0 if known is None else known.joined
-    ranges: list[Range] = []
-    run: list[Record] = []
-    size = 0
-
-    def close() -> None:
-        nonlocal run, size
-        if run:
-            first, last = run[0].n, run[-1].n
-            others = (r.n for r in run if is_message_of_another(r, user))
-            bits = mark_bits(others, first, last)
-            ranges.append(Range(conversation, first, last, bits, member, joined, kind, title))
-        run, size = [], 0
-
+    scan = _Scan(user, conversation, known, settings)
     for record in log:
-        change = membership_change(record.fields, user)
-        if change:
-            close()
-            member, joined = True, record.n
-        if not member:
-            continue
-        run.append(record)
-        size += len(record.raw)
-        if change is False:
-            member = False
-            close()
-        elif len(run) >= MAX_RANGE_RECORDS or size >= MAX_RANGE_BYTES:
-            close()
-    close()
-    return ranges
+        scan.take(record)
+    scan.close()
+    return scan.ranges
 
 
-def is_message_of_another(record: Record, user: str) -> bool:
-    """Whether the record counts as unread for `user`."""
-    return record.fields["type"] == "message" and record.fields["by"] != user
+class _Scan:
+    """One pass over a log: the role as it changes, and the run of visible records."""
+
+    def __init__(self, user: str, conversation: str, known: Held, settings: Settings) -> None:
+        self.ranges: list[Range] = []
+        self._user = user
+        self._conversation = conversation
+        self._settings = settings
+        self._role = known.role
+        self._joined = known.joined
+        self._ordinal = known.ordinal
+        self._run: list[Record] = []
+        self._size = 0
+
+    def take(self, record: Record) -> None:
+        """Consider the next record."""
+        changed, role = role_change(record.fields, self._user)
+        if changed and self._role is None and role is not None:
+            self.close()
+            self._role, self._joined = role, record.n
+        if self._role is None:
+            return
+        self._run.append(record)
+        self._size += len(record.raw)
+        if changed:
+            self._role = role
+            if role is None:
+                self.close()
+        elif len(self._run) >= MAX_RANGE_RECORDS or self._size >= MAX_RANGE_BYTES:
+            self.close()
+
+    def close(self) -> None:
+        """End the run of visible records, if there is one."""
+        if not self._run:
+            return
+        first, last = self._run[0].n, self._run[-1]
+        messages = [r for r in self._run if r.fields["type"] == "message"]
+        if messages:
+            self._ordinal = messages[-1].fields["ordinal"]
+        others = (r.n for r in messages if r.fields["by"] != self._user)
+        self.ranges.append(
+            Range(
+                self._conversation,
+                first,
+                last.n,
+                mark_bits(others, first, last.n),
+                self._role,
+                self._joined,
+                *self._settings,
+                self._ordinal,
+                last.fields["at"],
+            )
+        )
+        self._run, self._size = [], 0
