@@ -1,0 +1,126 @@
+"""How samples become figures: interleaving, medians, ratios, and the document for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from bench import machine
+from bench.harness import BenchError, Figure, Run, execute, sample_in_process, to_json
+from bench.table import show
+
+SPEED = Figure("speed", "1/s", "higher", "how fast")
+SIZE = Figure("size", "bytes", "lower", "how big")
+
+
+def scripted(samples):
+    """A sampler that plays back values by program, and the order in which it was asked."""
+    asked = []
+
+    def sampler(program, options):
+        asked.append(program)
+        return samples[program].pop(0)
+
+    return sampler, asked
+
+
+def run_of(**changes):
+    values = {
+        "name": "r",
+        "program": "ours",
+        "figures": (SPEED, SIZE),
+        "full": {},
+        "quick": {},
+        "peers": {"other": "theirs"},
+        "rounds": 3,
+    }
+    return Run(**{**values, **changes})
+
+
+def test_a_figure_is_the_median_and_a_ratio_the_median_of_the_rounds_ratios():
+    sampler, _ = scripted(
+        {
+            "ours": [{"speed": v, "size": 1} for v in (10, 40, 60)],
+            "theirs": [{"speed": v} for v in (10, 10, 30)],
+        }
+    )
+    result = execute(run_of(), quick=False, sampler=sampler)
+    assert result.figures["speed"].value == 40
+    assert result.peers["other"]["speed"].value == 10
+    assert result.ratios["other"]["speed"].samples == (1, 4, 2)
+    assert result.ratios["other"]["speed"].value == 2
+    assert "size" not in result.peers["other"]
+
+
+def test_ours_and_the_peers_take_turns_and_nobody_is_always_first():
+    figures = {"speed": 1, "size": 1}
+    sampler, asked = scripted({"ours": [figures] * 3, "theirs": [figures] * 3})
+    execute(run_of(), quick=False, sampler=sampler)
+    assert asked == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
+
+
+def test_quick_takes_the_small_options_once():
+    seen = []
+
+    def sampler(program, options):
+        seen.append((program, options))
+        return {"speed": 1, "size": 1}
+
+    execute(run_of(full={"n": 9}, quick={"n": 1}), quick=True, sampler=sampler)
+    assert seen == [("ours", {"n": 1}), ("theirs", {"n": 1})]
+
+
+def test_only_keeps_one_figure():
+    sampler, _ = scripted({"ours": [{"speed": 1, "size": 2}], "theirs": [{"speed": 1, "size": 4}]})
+    result = execute(run_of(rounds=1), quick=False, only="size", sampler=sampler)
+    assert list(result.figures) == ["size"]
+    assert result.ratios == {"other": {"size": result.ratios["other"]["size"]}}
+    assert result.ratios["other"]["size"].value == 0.5
+
+
+def test_the_document_has_figures_peers_ratios_and_the_machine():
+    sampler, _ = scripted({"ours": [{"speed": 6, "size": 2}], "theirs": [{"speed": 3}]})
+    result = execute(run_of(rounds=1), quick=False, sampler=sampler)
+    document = json.loads(json.dumps(to_json("b", [result], quick=True, machine={"cores": 2})))
+    assert document["figures"]["speed"] == {
+        "value": 6.0,
+        "samples": [6.0],
+        "unit": "1/s",
+        "better": "higher",
+        "about": "how fast",
+    }
+    assert document["peers"] == {"speed": {"other": {"value": 3.0, "samples": [3.0]}}}
+    assert document["ratios"] == {"speed": {"other": {"value": 2.0, "samples": [2.0]}}}
+    assert document["machine"] == {"cores": 2}
+    assert document["quick"] is True
+
+
+def test_the_table_shows_each_figure_with_its_unit_and_ratio():
+    sampler, _ = scripted({"ours": [{"speed": 61000, "size": 2}], "theirs": [{"speed": 30500}]})
+    result = execute(run_of(rounds=1), quick=False, sampler=sampler)
+    out = io.StringIO()
+    show(Console(file=out, width=120), "b", [result], machine.describe())
+    row = next(line for line in out.getvalue().splitlines() if "speed" in line)
+    assert "61,000" in row
+    assert "1/s" in row
+    peer = next(line for line in out.getvalue().splitlines() if "other" in line)
+    assert "30,500" in peer
+    assert " 2 " in peer
+
+
+def test_a_sample_runs_in_a_process_of_its_own_and_returns_what_it_measured():
+    assert sample_in_process("tests.house.test_bench_harness:measured", {"n": 3}) == {"speed": 6}
+
+
+def measured(n):
+    return {"speed": 2 * n}
+
+
+def test_a_program_that_fails_is_named_with_its_error():
+    with pytest.raises(
+        BenchError, match=r"tests.house.test_bench_harness:nothing ended with status"
+    ):
+        sample_in_process("tests.house.test_bench_harness:nothing", {})
