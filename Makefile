@@ -63,7 +63,7 @@ lint: $(VENV)/.installed-test
 types: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/mypy --strict tests/typing
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 seams: $(VENV)/.installed-test
 	$(BIN)/python -m tests.house.seams

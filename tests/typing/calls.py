@@ -1,0 +1,79 @@
+"""What users of `actors` see of the types; checked by mypy --strict and by pyright, never run.
+
+A request type declares its reply type: the call is typed by it, and so is the handler. What must not
+type-check carries an ignore for each tool, and both report an ignore that nothing needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import assert_type
+
+from actors import NO_REPLY, Actor, NoReply, Ref, ReplyTo, Request, System, on, open_system
+from supervision import ChildSpec, CountChildren, DynamicSupervisor, StartChild, Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Request[int]):
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Names(Request[tuple[str, ...]]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    pass
+
+
+class Counter(Actor):
+    def __init__(self, start: int) -> None:
+        self.value = start
+
+    @on(Add)
+    def add(self, request: Add) -> int:
+        return self.value + request.amount
+
+    @on(Names)
+    async def names(self, request: Names) -> tuple[str, ...]:
+        return ("a", "b")
+
+    @on(Reset)
+    def reset(self, message: Reset) -> None:
+        self.value = 0
+
+
+class Deferred(Actor):
+    @on(Add)
+    def add(self, request: Add) -> NoReply:
+        reply: ReplyTo[int] = self.reply_to()
+        reply.reply(request.amount)
+        return NO_REPLY
+
+
+class Wrong(Actor):
+    @on(Add)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportUntypedFunctionDecorator]
+    def add(self, request: Add) -> str:
+        return "not an int"
+
+
+async def calls(ref: Ref) -> None:
+    assert_type(await ref.call(Add(1)), int)
+    assert_type(await ref.call(Names(), timeout=1.0), tuple[str, ...])
+    assert_type(ref.cast(Reset()), None)
+    await ref.call(Reset())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def system() -> None:
+    async with open_system("types") as system:
+        assert_type(system, System)
+        assert_type(system.whereis("name"), Ref | None)
+        spec = ChildSpec("counter", Counter, (5,))
+        supervisor = await system.spawn(Supervisor, [spec], strategy="one_for_one")
+        dynamic = await system.spawn(DynamicSupervisor)
+        assert_type(await dynamic.call(StartChild(spec)), Ref)
+        counts: Awaitable[object] = supervisor.call(CountChildren())
+        await counts
