@@ -5,7 +5,9 @@ The contract is the docstring of `storage.journal`; `open_lmdb` and `open_memory
 
 from __future__ import annotations
 
+from storage.directory import DirectoryError
 from storage.journal import Journal
+from storage.lmdb_engine import LmdbJournal, open_lmdb
 from storage.memory import MemoryFaults, MemoryJournal, open_memory
 from storage.memory_disk import MemoryDisk
 from storage.names import MAX_NAME_BYTES, SLOTS, slot_of
@@ -62,9 +64,11 @@ __all__ = [
     "Conflict",
     "Describe",
     "Described",
+    "DirectoryError",
     "Done",
     "Journal",
     "JournalStatistics",
+    "LmdbJournal",
     "Load",
     "Loaded",
     "MemoryDisk",
@@ -89,6 +93,7 @@ __all__ = [
     "UpkeepOutcome",
     "Write",
     "WriteOutcome",
+    "open_lmdb",
     "open_memory",
     "slot_of",
 ]

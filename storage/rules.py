@@ -8,7 +8,7 @@ joins a queue: one bad operation must not spoil the group it would be committed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from storage.names import name_fault
@@ -219,7 +219,7 @@ def _too_large(what: str, size: int, bound: int) -> Refused:
 def query_fault(op: Query) -> Refused | None:
     """Why no journal could answer this query, or None."""
     if isinstance(op, Describe):
-        return _limit_fault(len(op.streams), "streams", least=0)
+        return _names_fault(op.streams) or _limit_fault(len(op.streams), "streams", least=0)
     if isinstance(op, (Load, Read)):
         fault = name_fault(op.stream)
         if fault is not None:
@@ -230,7 +230,19 @@ def query_fault(op: Query) -> Refused | None:
     if isinstance(op, Pending) and op.slots is not None and op.slots.step != 1:
         return Refused("invalid", f"{op.slots!r} has gaps; ask for a range of slots with step 1")
     assert isinstance(op, (Pending, Scan))
+    bounds = (op.after or "", op.prefix) if isinstance(op, Scan) else (op.after or "",)
+    fault_of_bounds = _names_fault(bound for bound in bounds if bound)
+    if fault_of_bounds is not None:
+        return fault_of_bounds
     return _limit_fault(op.limit, "names")
+
+
+def _names_fault(names: Iterable[str]) -> Refused | None:
+    for name in names:
+        fault = name_fault(name)
+        if fault is not None:
+            return Refused("bad_name", fault)
+    return None
 
 
 def _limit_fault(limit: int, what: str, least: int = 1) -> Refused | None:

@@ -1,0 +1,249 @@
+"""Group commits and what becomes of a group that fails: the writing half of the LMDB engine.
+
+`Committer.commit` runs in the commit thread and never raises. A group meets, in this order:
+
+1. A disk below its *reserve*: commands are refused, everything else goes on, since it ends work
+   that was accepted while there was room.
+2. A disk that failed a moment ago: writes are refused until a probe commit passes.
+3. The commit. If it fails because of one of its operations, each is tried alone. If the disk is
+   full, the *ballast* is given up and each is tried alone; those that still do not fit are refused.
+   After any other failure the environment counts as poisoned: it is closed and opened again, and
+   the group's outcome is unknown.
+
+Full is told from failing by asking the filesystem, not by the exception: LMDB reports the short
+write of a filling disk as an I/O error.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import lmdb
+
+from storage import host
+from storage.directory import Ballast, DirectoryError, check_data_file
+from storage.intake import Ticket, is_command
+from storage.lmdb_store import CommitError, LmdbStore
+from storage.operations import OutcomeUnknown, Refused, WriteOutcome
+from storage.rows import DamagedError
+from storage.statistics import Counters
+
+FREE_CHECK_S = 0.1
+PROBE_S = 0.25
+FULL_MARGIN = 1 << 20
+
+logger = logging.getLogger("storage")
+
+
+class Committer:
+    """Owns the open store. All but `withdraw` and the attributes belongs to the commit thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        store: LmdbStore,
+        ballast: Ballast,
+        counters: Counters,
+        *,
+        reserve: int,
+        before_sync: Callable[[], None],
+    ) -> None:
+        self.store: LmdbStore | None = store
+        self.lock = host.Lock()  # held by whoever reads, and by us while we reopen
+        self.low = False
+        self.failing: str | None = None
+        self.free = host.free_bytes(path)
+        self._path = path
+        self._new_epoch = store._new_epoch
+        self._ballast = ballast
+        self._counters = counters
+        self._reserve = reserve
+        self._before_sync = before_sync
+        self._checked_at = float("-inf")
+        self._written = 0
+        self._probe_at = float("-inf")
+        self._check_disk()
+
+    def commit(self, group: list[Ticket]) -> list[WriteOutcome]:
+        """The outcome of each, in order."""
+        self._check_disk()
+        outcomes: list[WriteOutcome | None] = [self._refusal(ticket) for ticket in group]
+        left = [ticket for ticket, outcome in zip(group, outcomes, strict=True) if outcome is None]
+        rest = iter(self._attempt(left) if left else [])
+        return [next(rest) if outcome is None else outcome for outcome in outcomes]
+
+    def tidy(self) -> bool:
+        """Use idle time to remove truncated records; whether more remain."""
+        store = self.store
+        if store is None or self.failing is not None or not store.must_sweep:
+            return False
+        try:
+            store.sweep()
+        except (CommitError, DamagedError) as error:
+            self._poisoned(str(error))
+            return False
+        return store.must_sweep
+
+    def close(self) -> None:
+        """Close the environment."""
+        with self.lock:
+            if self.store is not None:
+                self.store.close()
+                self.store = None
+
+    # -- admission --------------------------------------------------------------------------------
+
+    def _check_disk(self) -> None:
+        now = host.monotonic()
+        if now < self._checked_at + FREE_CHECK_S and self._written < self._reserve // 16:
+            return
+        self._checked_at, self._written = now, 0
+        try:
+            self.free = host.free_bytes(self._path)
+        except OSError as error:
+            logger.warning("the free space of %s cannot be asked: %s", self._path, error)
+            return
+        low = self.free < self._reserve
+        if low != self.low:
+            self.low = low
+            logger.warning("disk of %s: %d bytes free, low: %s", self._path, self.free, low)
+        if not low and self.free > self._reserve + 2 * self._ballast.size:
+            self._ballast.restore()
+
+    def _refusal(self, ticket: Ticket) -> Refused | None:
+        if self.low and is_command(ticket.op):
+            return Refused(
+                "full",
+                f"the disk has {self.free} bytes free, less than the reserve of {self._reserve}; "
+                "free some space",
+            )
+        if self.failing is not None:
+            self._probe()
+        if self.failing is not None:
+            return Refused("io", f"the disk fails: {self.failing}; check it")
+        return None
+
+    def _probe(self) -> None:
+        now = host.monotonic()
+        if now < self._probe_at:
+            return
+        self._probe_at = now + PROBE_S
+        try:
+            if self.store is None:
+                self._reopen()
+            if self.store is not None:
+                self.store.probe()
+                self.failing = None
+                logger.warning("the disk of %s takes writes again", self._path)
+        except CommitError as error:
+            self._poisoned(str(error))
+
+    # -- committing -------------------------------------------------------------------------------
+
+    def _attempt(self, group: list[Ticket]) -> list[WriteOutcome]:
+        try:
+            return self._commit(group)
+        except CommitError as error:
+            return self._after_failure(group, error)
+        except Exception as error:
+            return self._one_by_one(group, error)
+
+    def _commit(self, group: list[Ticket]) -> list[WriteOutcome]:
+        assert self.store is not None
+        begun = 0.0
+
+        def before_sync() -> None:
+            nonlocal begun
+            begun = host.monotonic()
+            self._before_sync()
+
+        outcomes = self.store.commit([ticket.op for ticket in group], host.wall_ms(), before_sync)
+        if begun:
+            self._counters.committed(len(group), (host.monotonic() - begun) * 1000)
+        self._written += sum(ticket.size for ticket in group)
+        return outcomes
+
+    def _after_failure(self, group: list[Ticket], error: CommitError) -> list[WriteOutcome]:
+        logger.error("a commit of %d writes failed: %s", len(group), error)
+        if error.maybe:
+            self._poisoned(str(error))
+            return [OutcomeUnknown(f"the commit failed: {error}")] * len(group)
+        if self._is_full(group, error):
+            return self._after_full(group)
+        if not error.syncing:
+            return self._one_by_one(group, error)
+        self._poisoned(str(error))
+        return [OutcomeUnknown(f"the commit failed: {error}")] * len(group)
+
+    def _one_by_one(self, group: list[Ticket], error: Exception) -> list[WriteOutcome]:
+        if len(group) > 1:
+            return [outcome for ticket in group for outcome in self._single(ticket)]
+        if isinstance(error, DamagedError):
+            return [Refused("damaged", str(error))]
+        logger.error("a write was refused: %r", group[0].op.stream, exc_info=error)
+        return [Refused("io", f"the write cannot be carried out: {error}")]
+
+    def _single(self, ticket: Ticket) -> list[WriteOutcome]:
+        refusal = self._refusal(ticket)
+        return self._attempt([ticket]) if refusal is None else [refusal]
+
+    # -- a full disk ------------------------------------------------------------------------------
+
+    def _is_full(self, group: list[Ticket], error: CommitError) -> bool:
+        if isinstance(error.cause, lmdb.MapFullError):
+            return True
+        if getattr(error.cause, "code", 0) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        try:
+            self.free = host.free_bytes(self._path)
+        except OSError:
+            return False
+        return self.free < FULL_MARGIN + 4 * sum(ticket.size for ticket in group)
+
+    def _after_full(self, group: list[Ticket]) -> list[WriteOutcome]:
+        self._reopen()
+        self._checked_at = float("-inf")
+        released = self._ballast.release()
+        if released:
+            logger.error("the disk of %s is full: its ballast is given up", self._path)
+        outcomes: list[WriteOutcome] = []
+        for ticket in group:
+            outcomes += self._when_full(ticket)
+        return outcomes
+
+    def _when_full(self, ticket: Ticket) -> list[WriteOutcome]:
+        if self.store is not None:
+            try:
+                return self._commit([ticket])
+            except CommitError as error:
+                if error.maybe or not self._is_full([ticket], error):
+                    self._poisoned(str(error))
+                    return [OutcomeUnknown(f"the commit failed: {error}")]
+                self._reopen()
+            except Exception as error:
+                return self._one_by_one([ticket], error)
+        return [Refused("full", "the disk is full; free some space")]
+
+    # -- a failing disk ---------------------------------------------------------------------------
+
+    def _poisoned(self, cause: str) -> None:
+        self.failing = cause
+        self._probe_at = host.monotonic() + PROBE_S
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """Read again what is true: nothing that a failed commit left in memory may be trusted."""
+        with self.lock:
+            if self.store is not None:
+                self.store.close()
+                self.store = None
+            self._counters.reopened += 1
+            try:
+                check_data_file(self._path)
+                self.store = LmdbStore(self._path, self._new_epoch)
+            except (lmdb.Error, OSError, DirectoryError, DamagedError) as error:
+                self.failing = f"the journal cannot be opened again: {error}"
+                logger.error("%s: %s", self._path, self.failing)  # noqa: TRY400 - a sentence

@@ -1,0 +1,194 @@
+"""Reads of an LMDB environment: a batch in one short transaction, everything copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import lmdb
+
+from storage.names import slot_of
+from storage.operations import (
+    Describe,
+    Described,
+    Load,
+    Loaded,
+    Names,
+    Pending,
+    PendingStream,
+    PendingStreams,
+    Query,
+    QueryOutcome,
+    Read,
+    Records,
+    Refused,
+    Scan,
+    StreamInfo,
+)
+from storage.rows import (
+    NO_ROW,
+    DamagedError,
+    Row,
+    chunk_count,
+    chunk_key,
+    decode_batch,
+    decode_id,
+    decode_row,
+    pending_key,
+    record_key,
+    snapshot_crc,
+    split_key,
+)
+
+
+class LmdbQueries:
+    """Answers reads of one open environment."""
+
+    def __init__(
+        self, environment: lmdb.Environment, databases: Mapping[bytes, Any], slots: int
+    ) -> None:
+        self._environment = environment
+        self._databases = databases
+        self._slots = slots
+
+    def query(
+        self, ops: Sequence[Query], enough: Callable[[QueryOutcome], bool]
+    ) -> list[QueryOutcome]:
+        """Answers as of one moment, for at least one operation, until one is ``enough``."""
+        outcomes: list[QueryOutcome] = []
+        with self._environment.begin(buffers=False) as txn:
+            reader = _Reader(txn, self._databases, self._slots)
+            for op in ops:
+                outcomes.append(reader.answer(op))
+                if enough(outcomes[-1]):
+                    break
+        return outcomes
+
+
+class _Reader:
+    def __init__(self, txn: Any, databases: Mapping[bytes, Any], slots: int) -> None:
+        self._txn = txn
+        self._databases = databases
+        self._slots = slots
+
+    def answer(self, op: Query) -> QueryOutcome:
+        try:
+            if isinstance(op, Load):
+                return self._load(op)
+            if isinstance(op, Read):
+                return self._read(op)
+            if isinstance(op, Describe):
+                return self._describe(op)
+            if isinstance(op, Pending):
+                return self._pending(op)
+            return self._scan(op)
+        except DamagedError as error:
+            return Refused("damaged", str(error))
+        except lmdb.Error as error:
+            return Refused("io", f"the journal cannot be read: {error}; check its disk")
+
+    def _row(self, stream: str) -> Row:
+        name = stream.encode()
+        value = self._txn.get(name, db=self._databases[b"streams"])
+        return NO_ROW if value is None else decode_row(name, value)
+
+    def _load(self, op: Load) -> Loaded:
+        row = self._row(op.stream)
+        header = row.header
+        start = max(header.snapshot_version + 1, header.first)
+        records = self._records(row, start, op.max_records, op.max_bytes)
+        more = start + len(records) <= header.version
+        return Loaded(header.info(op.stream), self._snapshot(op.stream, row), start, records, more)
+
+    def _read(self, op: Read) -> Records:
+        row = self._row(op.stream)
+        start = max(op.start, row.header.first)
+        records = self._records(row, start, op.limit, op.max_bytes)
+        return Records(row.header.info(op.stream), start, records)
+
+    def _records(self, row: Row, start: int, limit: int, volume: int) -> tuple[bytes, ...]:
+        taken: list[bytes] = []
+        version = row.header.version
+        cursor = self._txn.cursor(self._databases[b"records"])
+        found = start <= version and cursor.set_range(record_key(row.id, start))
+        while found and len(taken) < limit and start + len(taken) <= version:
+            key, value = cursor.item()
+            if split_key(key)[0] != row.id:
+                break
+            first, records = decode_batch(key, value)
+            expected = start + len(taken)
+            if first > expected or (taken and first != expected):
+                break
+            for record in records[expected - first :]:
+                volume -= len(record)
+                if len(taken) == limit or (taken and volume < 0):
+                    return tuple(taken)
+                taken.append(record)
+            found = cursor.next()
+        if len(taken) < limit and start + len(taken) <= version:
+            raise DamagedError(
+                f"record {start + len(taken)} of a stream is missing; "
+                "restore the directory from a backup"
+            )
+        return tuple(taken)
+
+    def _snapshot(self, stream: str, row: Row) -> bytes | None:
+        if not row.header.snapshot_version:
+            return None
+        count = chunk_count(row.snapshot_size)
+        cursor = self._txn.cursor(self._databases[b"snapshots"])
+        found = cursor.getmulti([chunk_key(row.id, index) for index in range(count)])
+        data = b"".join(value for _, value in found)
+        if len(data) != row.snapshot_size or snapshot_crc(data) != row.snapshot_crc:
+            raise DamagedError(
+                f"the snapshot of stream {stream!r} is damaged; restore the directory from a backup"
+            )
+        return data
+
+    def _describe(self, op: Describe) -> Described:
+        names = [stream.encode("utf-8", "surrogatepass") for stream in op.streams]
+        usable = [name for name in names if 0 < len(name) <= 511]
+        cursor = self._txn.cursor(self._databases[b"streams"])
+        found = dict(cursor.getmulti(usable))
+        infos: list[StreamInfo] = []
+        for stream, name in zip(op.streams, names, strict=True):
+            value = found.get(name)
+            row = NO_ROW if value is None else decode_row(name, value)
+            infos.append(row.header.info(stream))
+        return Described(tuple(infos))
+
+    def _pending(self, op: Pending) -> PendingStreams:
+        slots = range(self._slots) if op.slots is None else op.slots
+        low = pending_key(max(0, slots.start), b"")
+        if op.after is not None:
+            low = max(low, pending_key(slot_of(op.after, self._slots), op.after.encode() + b"\0"))
+        cursor = self._txn.cursor(self._databases[b"pending"])
+        page: list[PendingStream] = []
+        found = cursor.set_range(low)
+        while found:
+            key, since = cursor.item()
+            if int.from_bytes(key[:2], "big") >= slots.stop:
+                break
+            if len(page) == op.limit:
+                return PendingStreams(tuple(page), more=True)
+            stream = key[2:].decode()
+            header = self._row(stream).header
+            page.append(PendingStream(stream, header.settled + 1, header.version, decode_id(since)))
+            found = cursor.next()
+        return PendingStreams(tuple(page), more=False)
+
+    def _scan(self, op: Scan) -> Names:
+        prefix = op.prefix.encode()
+        low = prefix if op.after is None else max(prefix, op.after.encode() + b"\0")
+        cursor = self._txn.cursor(self._databases[b"streams"])
+        page: list[str] = []
+        found = cursor.set_range(low) if low else cursor.first()
+        while found:
+            name = cursor.key()
+            if not name.startswith(prefix):
+                break
+            if len(page) == op.limit:
+                return Names(tuple(page), more=True)
+            page.append(name.decode())
+            found = cursor.next()
+        return Names(tuple(page), more=False)

@@ -1,0 +1,182 @@
+"""How a stream is laid out in an ordered key-value store (the LMDB engine's format 1).
+
+Integers are big endian, so that keys sort by number. A stream gets a number of its own, its *id*,
+when it is created: keys of records then take 16 bytes whatever the name.
+
+=============  ================================  ================================================
+database       key                               value
+=============  ================================  ================================================
+``meta``       ``format slots id next_id``       ASCII numbers, and the directory's id
+``streams``    name in UTF-8                     `Row`: the header and where its bytes are
+``records``    stream id, number of the last     a batch: crc, ms UTC, count, [lengths], records
+``snapshots``  stream id, number of the chunk    a chunk of the snapshot
+``pending``    slot, name                        ms UTC of the oldest open record
+``sweep``      stream id                         name: truncated records remain to be removed
+=============  ================================  ================================================
+
+One append becomes as few batches as fit into a page: a value that needs pages of its own costs a
+search for neighbouring free ones. A batch is keyed by its *last* number, so that the first key at
+or above (id, n) is the batch with record n. Snapshots are cut into chunks of just one page for the
+same reason. Every value that carries content carries a checksum: LMDB has none.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+from storage.rules import ABSENT, Header
+
+BATCH_BYTES = 1800
+BATCH_COUNT = 64
+CHUNK_BYTES = 4096 - 16  # one overflow page of LMDB: a page less its header
+
+_ROW = struct.Struct(">QQQQQQQQQQII")
+_KEY = struct.Struct(">QQ")
+_BATCH = struct.Struct(">IQH")
+_ID = struct.Struct(">Q")
+_SLOT = struct.Struct(">H")
+
+
+class DamagedError(Exception):
+    """What was read does not match its checksum; the message is a sentence."""
+
+
+class Row(NamedTuple):
+    """A stream as stored: ``swept``: no record below has bytes left; then where the snapshot is."""
+
+    id: int = 0
+    header: Header = ABSENT
+    swept: int = 1
+    snapshot_size: int = 0
+    snapshot_crc: int = 0
+
+
+NO_ROW = Row()
+
+
+def encode_row(row: Row) -> bytes:
+    """The value of database ``streams``."""
+    h = row.header
+    body = _ROW.pack(
+        row.id, h.epoch, h.version, h.first, h.settled, h.obliged, h.since_ms,
+        h.snapshot_version, row.swept, row.snapshot_size, row.snapshot_crc, 0,
+    )  # fmt: skip
+    return body[:-4] + crc32(body[:-4]).to_bytes(4, "big")
+
+
+def decode_row(name: bytes, value: bytes) -> Row:
+    """The row of a stream; raises `DamagedError`."""
+    if len(value) != _ROW.size or crc32(value[:-4]) != int.from_bytes(value[-4:], "big"):
+        raise DamagedError(
+            f"the header of stream {name.decode(errors='replace')!r} is damaged; "
+            "restore the directory from a backup"
+        )
+    f = _ROW.unpack(value)
+    return Row(f[0], Header(f[1], f[2], f[3], f[4], f[5], f[6], f[7]), f[8], f[9], f[10])
+
+
+def record_key(stream_id: int, number: int) -> bytes:
+    """The key of the batch that ends with this number, and the lower bound to search it by."""
+    return _KEY.pack(stream_id, number)
+
+
+def chunk_key(stream_id: int, index: int) -> bytes:
+    """The key of a chunk of the stream's snapshot."""
+    return _KEY.pack(stream_id, index)
+
+
+def split_key(key: bytes) -> tuple[int, int]:
+    """Stream id and number of a record's or chunk's key."""
+    stream_id, number = _KEY.unpack(key)
+    return stream_id, number
+
+
+def encode_batches(
+    stream_id: int, first: int, records: Sequence[bytes], now_ms: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values for records numbered from ``first`` on."""
+    if len(records) == 1:
+        yield _encode_batch(stream_id, first, records, now_ms)
+        return
+    begin = volume = 0
+    for index, record in enumerate(records):
+        volume += len(record) + 4
+        if index > begin and (volume > BATCH_BYTES or index - begin == BATCH_COUNT):
+            yield _encode_batch(stream_id, first + index - 1, records[begin:index], now_ms)
+            begin, volume = index, len(record) + 4
+    yield _encode_batch(stream_id, first + len(records) - 1, records[begin:], now_ms)
+
+
+def _encode_batch(
+    stream_id: int, last: int, records: Sequence[bytes], now_ms: int
+) -> tuple[bytes, bytes]:
+    key = _KEY.pack(stream_id, last)
+    count = len(records)
+    if count == 1:
+        body = records[0]
+    else:
+        body = struct.pack(f">{count}I", *map(len, records)) + b"".join(records)
+    head = _BATCH.pack(0, now_ms, count)[4:]
+    crc = crc32(body, crc32(head, crc32(key)))
+    return key, b"".join((crc.to_bytes(4, "big"), head, body))
+
+
+def decode_batch(key: bytes, value: bytes) -> tuple[int, list[bytes]]:
+    """Number of the first record, and the records; raises `DamagedError`."""
+    if len(value) < _BATCH.size or crc32(value[4:], crc32(key)) != int.from_bytes(value[:4], "big"):
+        raise DamagedError(
+            f"records up to number {split_key(key)[1]} of a stream are damaged; "
+            "restore the directory from a backup"
+        )
+    _, _, count = _BATCH.unpack_from(value)
+    last = split_key(key)[1]
+    if count == 1:
+        return last, [value[_BATCH.size :]]
+    lengths = struct.unpack_from(f">{count}I", value, _BATCH.size)
+    at = _BATCH.size + 4 * count
+    records = []
+    for length in lengths:
+        records.append(value[at : at + length])
+        at += length
+    return last - count + 1, records
+
+
+def batch_time(value: bytes) -> int:
+    """When a batch was appended, ms UTC."""
+    time_ms: int = _BATCH.unpack_from(value)[1]
+    return time_ms
+
+
+def encode_chunks(stream_id: int, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values for a snapshot."""
+    for index in range(chunk_count(len(data))):
+        at = index * CHUNK_BYTES
+        yield chunk_key(stream_id, index), data[at : at + CHUNK_BYTES]
+
+
+def chunk_count(size: int) -> int:
+    """Chunks of a snapshot of ``size`` bytes."""
+    return -(-size // CHUNK_BYTES)
+
+
+def pending_key(slot: int, name: bytes) -> bytes:
+    """The key of a pending stream; with an empty name the lower bound of a slot."""
+    return _SLOT.pack(slot) + name
+
+
+def encode_id(number: int) -> bytes:
+    """A stream id, or a time, as 8 bytes."""
+    return _ID.pack(number)
+
+
+def decode_id(value: bytes) -> int:
+    """The counterpart of `encode_id`."""
+    return int.from_bytes(value, "big")
+
+
+def snapshot_crc(data: bytes) -> int:
+    """The checksum of a snapshot, kept in its stream's row."""
+    return crc32(data)
