@@ -1,0 +1,42 @@
+"""The gateway's settings, with their bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from beamish.protocol.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """How one public port behaves. Times in seconds, sizes in bytes.
+
+    Attributes:
+        limits: the protocol's limits; they bound frames, rates, logins, pings and writes.
+        page: the folder whose files are served under `/`; None serves none.
+        allowed_origins: origins of pages besides the node's own host, as "https://chat.example".
+        max_connections: open at once, of any kind.
+        max_per_address: open at once from one address.
+        loopback_exempt: whether addresses of the same machine are free of that bound.
+        head_timeout: for a request head to arrive as a whole.
+        head_bytes, line_bytes: bounds of a request head and of its first line.
+        idle_timeout: for the next request on an open HTTP connection.
+        close_timeout: for the other side to answer a close.
+        retry_after: what a 429 or 503 tells the client to wait.
+        receive_bytes: read from a socket at a time.
+    """
+
+    limits: Limits = field(default=DEFAULT_LIMITS)
+    page: Path | None = None
+    allowed_origins: tuple[str, ...] = ()
+    max_connections: int = 20_000
+    max_per_address: int = 64
+    loopback_exempt: bool = True
+    head_timeout: float = 10.0
+    head_bytes: int = 8_192
+    line_bytes: int = 2_048
+    idle_timeout: float = 15.0
+    close_timeout: float = 3.0
+    retry_after: int = 5
+    receive_bytes: int = 4_096

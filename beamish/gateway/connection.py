@@ -1,0 +1,234 @@
+"""One WebSocket connection between its socket and its session.
+
+Two tasks besides trio-websocket's own reader: one hands decoded items to the session (and reads
+no more while the session is busy: backpressure goes down to TCP), one takes all that the session
+has queued and writes it as one frame. No timer of its own: the gateway's sweep looks after all
+connections once a second (`sweep`), because a trio timeout around each read and write would cost
+more than the message.
+
+Ends: the client closes; the socket breaks; the session asks for it (`SessionClosed`); a frame
+breaks the rules (`ProtocolError`); the sweep finds no login, no sign of life, or a write that
+does not get on; the gateway closes. `run` returns the code and reason to close with, the socket
+itself is closed by the caller.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from beamish.gateway.rate import TokenBucket
+from beamish.gateway.statistics import GatewayStatistics
+from beamish.protocol.codec import Codec, Item
+from beamish.protocol.commands import reply_id, wants_reply
+from beamish.protocol.errors import CloseCode, ErrorCode, ProtocolError, Refusal
+from beamish.protocol.replies import encode_refusal
+from beamish.protocol.session import SessionClosed, SessionHandle
+
+BROKE_OFF = 1006
+"""The close code of a connection that ended without a close frame; never sent."""
+
+LAST_ITEMS = 3.0
+"""Seconds for a session that takes no more to have its last items written."""
+
+
+class Meter(Protocol):
+    """What a connection asks of the stream below, where there is one of ours."""
+
+    progress_at: float
+
+    def grant(self) -> None:
+        """A whole message was taken."""
+
+
+class Connection:
+    """Carries items between an accepted WebSocket and a session until either ends.
+
+    Args:
+        socket: the accepted connection.
+        codec: that of its subprotocol; its limits are the connection's.
+        session: from `NodeLike.open_session`.
+        statistics: counted into.
+        meter: the stream below, or None for a connection that somebody else accepted.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocketConnection,
+        codec: Codec,
+        session: SessionHandle,
+        statistics: GatewayStatistics,
+        meter: Meter | None = None,
+    ) -> None:
+        now = trio.current_time()
+        limits = codec.limits
+        self._socket = socket
+        self._codec = codec
+        self._session = session
+        self._statistics = statistics
+        self._meter = meter
+        self._bucket = TokenBucket(limits.commands_per_s, limits.burst, now)
+        self._refused_in_row = 0
+        self._nursery: trio.Nursery | None = None
+        self._end: tuple[int, str] | None = None
+        self._login_until = now + limits.login_timeout_ms / 1000
+        self._heard = now
+        self._pinged: float | None = None
+        self._writing_since: float | None = None
+        self._session_busy = False
+
+    async def run(self) -> tuple[int, str]:
+        """Carry until the end; the close code and reason."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            if self._end is not None:
+                nursery.cancel_scope.cancel()
+            nursery.start_soon(self._write)
+            await self._read()
+        self._nursery = None
+        return self._end or (BROKE_OFF, "")
+
+    def close(self, code: int, reason: str, *, at_once: bool = False) -> None:
+        """End the connection with a code; the first code given holds.
+
+        A frame that is being written is finished first, so that the close frame can follow it,
+        unless `at_once`.
+        """
+        if self._end is None:
+            self._end = (code, reason)
+        if self._nursery is not None and (at_once or self._writing_since is None):
+            self._nursery.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        codec, receive = self._codec, self._session.receive
+        try:
+            while True:
+                frame = await self._socket.get_message()
+                now = trio.current_time()
+                self._heard = now
+                items = codec.decode(frame)
+                if self._meter is not None:
+                    self._meter.grant()
+                self._statistics.frames_in += 1
+                self._statistics.bytes_in += len(frame)
+                self._statistics.items_in += len(items)
+                admitted = self._bucket.take(len(items), now)
+                self._session_busy = True
+                for item in items[:admitted]:
+                    await receive(item)
+                self._session_busy = False
+                if admitted < len(items):
+                    await self._refuse(items[admitted:])
+                else:
+                    self._refused_in_row = 0
+        except ConnectionClosed as closed:
+            self._ended_by_socket(closed)
+        except ProtocolError as error:
+            self.close(error.code, str(error))
+        except SessionClosed as closed:
+            # The writer ends the connection, after the last items that the session has for it.
+            with trio.move_on_after(LAST_ITEMS):
+                await trio.sleep_forever()
+            self.close(closed.code, closed.reason)
+
+    async def _refuse(self, items: list[Item]) -> None:
+        """Answer commands that came too fast; too many of them in a row end the connection."""
+        self._statistics.rate_limited += len(items)
+        self._refused_in_row += len(items)
+        if self._refused_in_row > self._codec.limits.burst:
+            raise ProtocolError(
+                "too many commands after being told to wait", CloseCode.RATE_IGNORED
+            )
+        wait = 1 + int(1000 * self._bucket.wait_for(len(items)))
+        refusal = Refusal(
+            ErrorCode.RATE_LIMITED,
+            f"more than {self._codec.limits.commands_per_s} commands a second:"
+            " wait, then send this one and those after it again",
+            retry_after_ms=wait,
+        )
+        answers = [
+            encode_refusal(self._codec, reply_id(item), refusal)
+            for item in items
+            if wants_reply(item)
+        ]
+        if answers:
+            await self._send(answers)
+
+    async def _write(self) -> None:
+        take = self._session.take
+        try:
+            while True:
+                await self._send(await take())
+        except SessionClosed as closed:
+            self.close(closed.code, closed.reason)
+        except ConnectionClosed as closed:
+            self._ended_by_socket(closed)
+
+    async def _send(self, items: list[bytes]) -> None:
+        """Write encoded items as one frame, or as few as the frame limit allows."""
+        bound = self._codec.limits.server_frame_bytes
+        start = size = 0
+        for index, item in enumerate(items):
+            size += len(item) + 1
+            if size > bound - 16 and index > start:
+                await self._send_frame(items[start:index])
+                start, size = index, len(item) + 1
+        await self._send_frame(items[start:] if start else items)
+
+    async def _send_frame(self, items: list[bytes]) -> None:
+        frame = self._codec.array(items)
+        self._statistics.frames_out += 1
+        self._statistics.items_out += len(items)
+        self._statistics.bytes_out += len(frame)
+        self._writing_since = trio.current_time()
+        await self._socket.send_message(self._codec.to_wire(frame))
+        self._writing_since = None
+        if self._end is not None and self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
+    def _ended_by_socket(self, closed: ConnectionClosed) -> None:
+        reason = closed.reason
+        code, why = (BROKE_OFF, "") if reason is None else (int(reason.code), reason.reason or "")
+        self.close(code, why, at_once=True)
+
+    def sweep(self, now: float, *, may_ping: bool = True) -> bool:
+        """Look after the connection; whether a ping was begun. Called about once a second."""
+        limits = self._codec.limits
+        if self._writing_since is not None:
+            since = self._writing_since
+            if self._meter is not None:
+                since = max(since, self._meter.progress_at)
+            if now - since > limits.write_timeout_ms / 1000:
+                self.close(CloseCode.SLOW_READER, "the client does not read", at_once=True)
+                return False
+        if now > self._login_until:
+            if not self._session.authenticated:
+                self.close(CloseCode.NO_LOGIN, "no login in time")
+                return False
+            self._login_until = float("inf")
+        if self._session_busy:
+            # Nothing is read meanwhile, pongs neither: silence proves nothing.
+            self._heard = now
+            self._pinged = None
+        elif self._pinged is not None:
+            if now - max(self._pinged, self._heard) > limits.ping_timeout_ms / 1000:
+                self.close(BROKE_OFF, "no sign of life", at_once=True)
+        elif (
+            may_ping
+            and self._nursery is not None
+            and now - self._heard > limits.ping_interval_ms / 1000
+        ):
+            self._pinged = now
+            self._nursery.start_soon(self._ping)
+            return True
+        return False
+
+    async def _ping(self) -> None:
+        try:
+            await self._socket.ping()
+        except ConnectionClosed:
+            return
+        self._heard = trio.current_time()
+        self._pinged = None

@@ -1,0 +1,298 @@
+"""The public port: accepts, reads a bounded head, hands to the WebSocket or the HTTP side.
+
+    gateway = await open_gateway(nursery, "127.0.0.1", 0, node, GatewayConfig(page=folder))
+    ...
+    gateway.stop_accepting()                     # the kernel refuses from here on
+    await gateway.close(1001, "shutting down")   # every connection, with the code
+
+Every connection has a task of its own, and whatever happens in it stays there: an exception ends
+that connection, is logged and counted in `statistics().faults`.
+"""
+
+from __future__ import annotations
+
+import logging
+from inspect import isawaitable
+
+import trio
+from trio_websocket import WebSocketConnection, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
+
+from beamish.gateway.admission import Admission
+from beamish.gateway.config import GatewayConfig
+from beamish.gateway.connection import BROKE_OFF, Connection
+from beamish.gateway.handshake import PATH, choose_codec
+from beamish.gateway.head import HeadRefused, RequestHead, read_head
+from beamish.gateway.http import HttpSide, send_error
+from beamish.gateway.pages import load_pages
+from beamish.gateway.statistics import GatewayStatistics
+from beamish.gateway.stream import DRAIN_BYTES, SLICE, GatewayStream, short_reason
+from beamish.protocol.codec import Codec, codecs
+from beamish.protocol.errors import CloseCode, Refusal
+from beamish.protocol.session import NodeLike, SessionHandle
+
+logger = logging.getLogger("beamish.gateway")
+
+SWEEP_SECONDS = 1.0
+PINGS_PER_SWEEP = 1_000
+"""Pings begun in one sweep at most: after a pause of the node they are spread."""
+
+FORCED_CLOSE = 1.0
+"""Seconds that connections get in `close` after their orderly time is over."""
+
+
+class Gateway:
+    """One open public port. Made by `open_gateway`.
+
+    Attributes:
+        address: host and port that it listens on.
+        http_url, ws_url: full URLs of the page and of the WebSocket.
+    """
+
+    def __init__(self, node: NodeLike, config: GatewayConfig, host: str, port: int) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        self.address = (host, port)
+        self.http_url = f"http://{shown}:{port}/"
+        self.ws_url = f"ws://{shown}:{port}{PATH.decode()}"
+        self._node = node
+        self._config = config
+        self._codecs = codecs(config.limits)
+        self._http = HttpSide(load_pages(config.page), node.ready)
+        self._admission = Admission(
+            config.max_connections,
+            config.max_per_address,
+            loopback_exempt=config.loopback_exempt,
+        )
+        self._statistics = GatewayStatistics()
+        self._connections: dict[Connection, None] = {}
+        self._accepting = trio.CancelScope()
+        self._everything = trio.CancelScope()
+        self._closing: tuple[int, str] | None = None
+        self._idle = trio.Event()
+
+    def statistics(self) -> GatewayStatistics:
+        """The counters, live."""
+        self._statistics.connections = self._admission.open
+        self._statistics.sessions = len(self._connections)
+        return self._statistics
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; open connections go on."""
+        self._accepting.cancel()
+
+    async def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "shutting down") -> None:
+        """Stop accepting, close every connection with the code, end all tasks.
+
+        Returns within `close_timeout` and one more second.
+        """
+        self.stop_accepting()
+        self._closing = (code, reason)
+        with trio.move_on_after(self._config.close_timeout) as orderly:
+            while self._connections:
+                for connection in list(self._connections):
+                    connection.close(code, reason)
+                await self._wait_for_an_end()
+        if orderly.cancelled_caught:
+            with trio.move_on_after(FORCED_CLOSE):
+                for connection in list(self._connections):
+                    connection.close(code, reason, at_once=True)
+                while self._connections:
+                    await self._wait_for_an_end()
+        self._everything.cancel()
+
+    async def _wait_for_an_end(self) -> None:
+        self._idle = trio.Event()
+        await self._idle.wait()
+
+    async def run(
+        self,
+        listeners: list[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until `close`. Started by `open_gateway`."""
+        with self._everything:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sweep)
+                task_status.started()
+                with self._accepting:
+                    await trio.serve_listeners(self._serve, listeners, handler_nursery=nursery)
+                for listener in listeners:
+                    await listener.aclose()
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(SWEEP_SECONDS)
+            now = trio.current_time()
+            pings = 0
+            for connection in list(self._connections):
+                if connection.sweep(now, may_ping=pings < PINGS_PER_SWEEP):
+                    pings += 1
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        """One TCP connection, from accept to close."""
+        self._statistics.accepted += 1
+        try:
+            address = str(stream.socket.getpeername()[0])
+        except OSError:
+            await trio.aclose_forcefully(stream)
+            return
+        refused = self._admission.enter(address)
+        try:
+            if refused is None:
+                await self._serve_requests(stream, address)
+            else:
+                await self._answer(stream, HeadRefused(refused, "too many connections"))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        except Exception:
+            self._statistics.faults += 1
+            logger.exception("a connection from %s ended by a fault of the gateway", address)
+        finally:
+            if refused is None:
+                self._admission.leave(address)
+            await trio.aclose_forcefully(stream)
+
+    async def _serve_requests(self, stream: trio.SocketStream, address: str) -> None:
+        """HTTP requests one after another, until one becomes a WebSocket or the last is served."""
+        config = self._config
+        received = b""
+        timeout = config.head_timeout
+        while True:
+            try:
+                with trio.fail_after(timeout):
+                    head = await read_head(
+                        stream,
+                        received,
+                        head_bytes=config.head_bytes,
+                        line_bytes=config.line_bytes,
+                    )
+                if head is None:
+                    return
+                if head.path == PATH:
+                    await self._serve_websocket(stream, head, address)
+                    return
+            except trio.TooSlowError:
+                if timeout == config.head_timeout:
+                    await self._answer(stream, HeadRefused(408, "the request head took too long"))
+                return
+            except HeadRefused as refusal:
+                await self._answer(stream, refusal)
+                return
+            with trio.move_on_after(config.limits.write_timeout_ms / 1000) as writing:
+                again = await self._http.serve(stream, head)
+            if writing.cancelled_caught or not again:
+                await self._finish_http(stream)
+                return
+            received = head.rest
+            timeout = config.idle_timeout
+
+    async def _answer(self, stream: trio.SocketStream, refusal: HeadRefused) -> None:
+        """Refuse a connection by an HTTP answer, and end it."""
+        self._statistics.refused[refusal.status] += 1
+        retry_after = self._config.retry_after if refusal.status in (429, 503) else None
+        with trio.move_on_after(self._config.close_timeout):
+            await send_error(stream, refusal.status, str(refusal), retry_after=retry_after)
+            await self._finish_http(stream)
+
+    async def _finish_http(self, stream: trio.SocketStream) -> None:
+        """End our side and drain a little, so that the answer is not lost to a reset."""
+        with trio.move_on_after(1.0):
+            await stream.send_eof()
+            left = DRAIN_BYTES
+            while left > 0 and (data := await stream.receive_some(SLICE)):
+                left -= len(data)
+
+    async def _serve_websocket(
+        self, stream: trio.SocketStream, head: RequestHead, address: str
+    ) -> None:
+        """Turn a request into a WebSocket and carry it to its end."""
+        if self._closing is not None or not self._node.ready():
+            raise HeadRefused(503, "this node takes no sessions now")
+        codec = choose_codec(head, self._codecs, self._config.allowed_origins)
+        try:
+            opened = self._node.open_session(codec, address)
+            session = await opened if isawaitable(opened) else opened
+        except Refusal as refusal:
+            raise HeadRefused(503, refusal.message) from None
+        try:
+            await self._upgrade(stream, head, codec, session)
+        finally:
+            with trio.CancelScope(shield=True):
+                await session.disconnected()
+
+    async def _upgrade(
+        self, stream: trio.SocketStream, head: RequestHead, codec: Codec, session: SessionHandle
+    ) -> None:
+        config = self._config
+        limit = config.limits.frame_bytes
+        upgrading = trio.CancelScope()
+        below = GatewayStream(stream, head.raw, head.rest, 2 * limit + SLICE, upgrading.cancel)
+        end = (BROKE_OFF, "")
+        try:
+            async with trio.open_nursery() as nursery:
+                upgrading.deadline = trio.current_time() + config.head_timeout
+                socket: WebSocketConnection | None = None
+                with upgrading:
+                    request = await wrap_server_stream(
+                        nursery,
+                        below,
+                        max_message_size=limit,
+                        receive_buffer_size=config.receive_bytes,
+                    )
+                    socket = await request.accept(subprotocol=codec.subprotocol)
+                if socket is not None:
+                    below.release()
+                    end = await self._carry(socket, codec, session, below)
+                nursery.cancel_scope.cancel()
+        except* LocalProtocolError:
+            # trio-websocket answers a ping that arrives after our close frame, which wsproto
+            # refuses. The connection was ending anyway.
+            logger.debug("a ping after the close from %s", stream)
+        finally:
+            with trio.CancelScope(shield=True):
+                await below.finish(*end, config.close_timeout)
+
+    async def _carry(
+        self,
+        socket: WebSocketConnection,
+        codec: Codec,
+        session: SessionHandle,
+        below: GatewayStream | None,
+    ) -> tuple[int, str]:
+        """Run a connection and close its WebSocket; the code and reason that it ended with."""
+        connection = Connection(socket, codec, session, self._statistics, below)
+        self._connections[connection] = None
+        end = (int(CloseCode.INTERNAL), "a fault of the node")
+        try:
+            if self._closing is not None:
+                connection.close(*self._closing)
+            end = await connection.run()
+        except Exception:
+            self._statistics.faults += 1
+            logger.exception("a session ended by a fault")
+        finally:
+            if below is not None and below.overrun:
+                end = (int(CloseCode.FRAME_TOO_LARGE), "too much sent for one message")
+            with trio.move_on_after(self._config.close_timeout, shield=True):
+                if end[0] != BROKE_OFF:
+                    await socket.aclose(end[0], short_reason(end[1]))
+            del self._connections[connection]
+            self._statistics.closed[end[0]] += 1
+            self._idle.set()
+        return end
+
+
+async def open_gateway(
+    nursery: trio.Nursery, host: str, port: int, node: NodeLike, config: GatewayConfig | None = None
+) -> Gateway:
+    """Listen on `host` and `port` (0: any free one) and serve in `nursery` until `close`.
+
+    Raises:
+        OSError: the port is taken, or the address is not this machine's.
+    """
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    name = listeners[0].socket.getsockname()
+    gateway = Gateway(node, config or GatewayConfig(), host, int(name[1]))
+    await nursery.start(gateway.run, listeners)
+    return gateway

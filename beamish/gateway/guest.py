@@ -1,0 +1,75 @@
+"""Carrying a WebSocket that somebody else's server accepted.
+
+The host has checked the request, chosen one of our subprotocols and accepted; it keeps its own
+bounds on heads, connections and message sizes. From there on the connection is one like ours.
+"""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+
+import trio
+from trio_websocket import WebSocketConnection
+
+from beamish.gateway.connection import BROKE_OFF, Connection
+from beamish.gateway.statistics import GatewayStatistics
+from beamish.gateway.stream import short_reason
+from beamish.protocol.codec import codecs
+from beamish.protocol.limits import DEFAULT_LIMITS, Limits
+from beamish.protocol.session import NodeLike
+
+SWEEP_SECONDS = 1.0
+
+
+async def serve_connection(
+    socket: WebSocketConnection,
+    node: NodeLike,
+    *,
+    peer: str = "embedded",
+    limits: Limits = DEFAULT_LIMITS,
+    statistics: GatewayStatistics | None = None,
+) -> tuple[int, str]:
+    """Give an accepted connection a session of `node`; returns how it ended, closed.
+
+    Args:
+        socket: accepted with `subprotocol` "beamish.msgpack" or "beamish.json".
+        node: gives the session.
+        peer: the client's address, for the node's logs and limits.
+        limits: of the protocol. Give trio-websocket `max_message_size=limits.frame_bytes`.
+        statistics: counted into, where given.
+
+    Returns:
+        Close code and reason; 1006 for a connection that broke off.
+
+    Raises:
+        ValueError: the connection has another subprotocol.
+        Refusal: the node takes no sessions now; the connection is left open.
+    """
+    codec = codecs(limits).get(socket.subprotocol or "")
+    if codec is None:
+        raise ValueError(
+            f"accept the connection with subprotocol beamish.json or beamish.msgpack,"
+            f" not {socket.subprotocol!r}"
+        )
+    opened = node.open_session(codec, peer)
+    session = await opened if isawaitable(opened) else opened
+    connection = Connection(socket, codec, session, statistics or GatewayStatistics())
+    end = (BROKE_OFF, "")
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_sweep, connection)
+            end = await connection.run()
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            if end[0] != BROKE_OFF:
+                with trio.move_on_after(3.0):
+                    await socket.aclose(end[0], short_reason(end[1]))
+            await session.disconnected()
+    return end
+
+
+async def _sweep(connection: Connection) -> None:
+    while True:
+        await trio.sleep(SWEEP_SECONDS)
+        connection.sweep(trio.current_time())
