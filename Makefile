@@ -78,7 +78,7 @@ test-versions:
 	@sh .ci/test-versions $(ARGS)
 
 replay-all: $(VENV)/.installed-test
-	$(BIN)/python -m tests.replay_all $(LOGS)
+	$(BIN)/python -m tests.house.replay_all $(LOGS) $(if $(ARGS),-- $(ARGS))
 
 bench: $(VENV)/.installed
 	@for name in $(BENCHES); do $(BIN)/python -m bench $$name || exit 1; done
