@@ -34,11 +34,16 @@ from storage.rows import (
     decode_batch,
     decode_id,
     decode_row,
+    is_row_key,
     pending_key,
     record_key,
+    row_key,
     snapshot_crc,
     split_key,
 )
+
+CACHED_IDS = 262_144
+"""Names whose stream id is remembered; an id never changes. All are forgotten at the bound."""
 
 
 class LmdbQueries:
@@ -50,6 +55,7 @@ class LmdbQueries:
         self._environment = environment
         self._databases = databases
         self._slots = slots
+        self._ids: dict[bytes, int] = {}
 
     def query(
         self, ops: Sequence[Query], enough: Callable[[QueryOutcome], bool]
@@ -57,7 +63,7 @@ class LmdbQueries:
         """Answers as of one moment, for at least one operation, until one is ``enough``."""
         outcomes: list[QueryOutcome] = []
         with self._environment.begin(buffers=False) as txn:
-            reader = _Reader(txn, self._databases, self._slots)
+            reader = _Reader(txn, self._databases, self._slots, self._ids)
             for op in ops:
                 outcomes.append(reader.answer(op))
                 if enough(outcomes[-1]):
@@ -66,10 +72,13 @@ class LmdbQueries:
 
 
 class _Reader:
-    def __init__(self, txn: Any, databases: Mapping[bytes, Any], slots: int) -> None:
+    def __init__(
+        self, txn: Any, databases: Mapping[bytes, Any], slots: int, ids: dict[bytes, int]
+    ) -> None:
         self._txn = txn
         self._databases = databases
         self._slots = slots
+        self._ids = ids
 
     def answer(self, op: Query) -> QueryOutcome:
         try:
@@ -89,8 +98,19 @@ class _Reader:
 
     def _row(self, stream: str) -> Row:
         name = stream.encode()
-        value = self._txn.get(name, db=self._databases[b"streams"])
-        return NO_ROW if value is None else decode_row(name, value)
+        stream_id = self._ids.get(name)
+        if stream_id is None:
+            found = self._txn.get(name, db=self._databases[b"names"])
+            if found is None:
+                return NO_ROW
+            stream_id = self._remember(name, found)
+        return decode_row(name, self._txn.get(row_key(stream_id), db=self._databases[b"streams"]))
+
+    def _remember(self, name: bytes, value: bytes) -> int:
+        if len(self._ids) >= CACHED_IDS:
+            self._ids.clear()
+        stream_id = self._ids[name] = decode_id(value)
+        return stream_id
 
     def _load(self, op: Load) -> Loaded:
         row = self._row(op.stream)
@@ -109,11 +129,11 @@ class _Reader:
     def _records(self, row: Row, start: int, limit: int, volume: int) -> tuple[bytes, ...]:
         taken: list[bytes] = []
         version = row.header.version
-        cursor = self._txn.cursor(self._databases[b"records"])
+        cursor = self._txn.cursor(self._databases[b"streams"])
         found = start <= version and cursor.set_range(record_key(row.id, start))
         while found and len(taken) < limit and start + len(taken) <= version:
             key, value = cursor.item()
-            if split_key(key)[0] != row.id:
+            if split_key(key)[0] != row.id or is_row_key(key):
                 break
             first, records = decode_batch(key, value)
             expected = start + len(taken)
@@ -146,14 +166,17 @@ class _Reader:
         return data
 
     def _describe(self, op: Describe) -> Described:
-        names = [stream.encode("utf-8", "surrogatepass") for stream in op.streams]
-        usable = [name for name in names if 0 < len(name) <= 511]
+        names = [stream.encode() for stream in op.streams]
+        unknown = [name for name in names if name not in self._ids]
+        if unknown:
+            for name, value in self._txn.cursor(self._databases[b"names"]).getmulti(unknown):
+                self._remember(name, value)
+        keys = {name: row_key(self._ids[name]) for name in names if name in self._ids}
         cursor = self._txn.cursor(self._databases[b"streams"])
-        found = dict(cursor.getmulti(usable))
+        found = dict(cursor.getmulti(keys.values()))
         infos: list[StreamInfo] = []
         for stream, name in zip(op.streams, names, strict=True):
-            value = found.get(name)
-            row = NO_ROW if value is None else decode_row(name, value)
+            row = decode_row(name, found.get(keys[name])) if name in keys else NO_ROW
             infos.append(row.header.info(stream))
         return Described(tuple(infos))
 
@@ -180,7 +203,7 @@ class _Reader:
     def _scan(self, op: Scan) -> Names:
         prefix = op.prefix.encode()
         low = prefix if op.after is None else max(prefix, op.after.encode() + b"\0")
-        cursor = self._txn.cursor(self._databases[b"streams"])
+        cursor = self._txn.cursor(self._databases[b"names"])
         page: list[str] = []
         found = cursor.set_range(low) if low else cursor.first()
         while found:

@@ -16,8 +16,8 @@ each learnt by experiment:
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -42,8 +42,10 @@ from storage.rows import (
     encode_chunks,
     encode_id,
     encode_row,
+    is_row_key,
     pending_key,
     record_key,
+    row_key,
     snapshot_crc,
     split_key,
 )
@@ -54,7 +56,7 @@ CACHED_ROWS = 65_536
 SWEEP_BATCHES = 256
 """Batches of truncated records that one transaction removes; the rest follows in idle time."""
 
-DATABASES = (b"meta", b"streams", b"records", b"snapshots", b"pending", b"sweep")
+DATABASES = (b"meta", b"names", b"streams", b"snapshots", b"pending", b"sweep")
 Items = list[tuple[bytes, bytes]]
 
 
@@ -76,7 +78,7 @@ class LmdbStore:
         self.environment = _open(path)
         try:
             self.databases = {name: self.environment.open_db(name) for name in DATABASES}
-            self._cache: OrderedDict[bytes, Row] = OrderedDict()
+            self._cache: dict[bytes, Row] = {}
             self._new_epoch = new_epoch
             self.oldest = OldestPending()
             self._load()
@@ -132,6 +134,12 @@ class LmdbStore:
                 txn.commit()
                 group.remember()
         return outcomes
+
+    def _remember(self, rows: dict[bytes, Row]) -> None:
+        self._cache.update(rows)
+        if len(self._cache) > CACHED_ROWS:
+            for name in list(islice(self._cache, CACHED_ROWS // 4)):
+                del self._cache[name]
 
     @property
     def must_sweep(self) -> bool:
@@ -215,16 +223,16 @@ class _Group:
         self._snapshots: dict[bytes, bytes] = {}
         self._truncated: dict[bytes, None] = {}
         self._next_id = store._next_id
+        self._new_names: Items = []
+        self._pending_changed: list[bytes] = []
         self._sweeps: dict[int, bytes | None] = {}
+        self._around = Surroundings(now_ms, store._new_epoch, self._time_of)
 
     def add(self, op: Write) -> WriteOutcome:
         """Plan one operation on top of those before it."""
         name = op.stream.encode()
         row = self._row(name)
-        around = Surroundings(
-            self._now_ms, self._store._new_epoch, lambda number: self._time_of(name, number)
-        )
-        outcome, change = plan(op, row.header, around)
+        outcome, change = plan(op, row.header, self._around)
         if change is not None:
             self._stage(name, row, change)
         return outcome
@@ -239,12 +247,16 @@ class _Group:
         if not self._rows:
             return False
         databases = self._store.databases
-        self._put(b"records", self._records)
+        self._put(b"names", self._new_names)
         for name, data in self._snapshots.items():
             self._write_snapshot(name, data)
-        for name in self._truncated:
-            self._sweep(name)
-        self._put(b"streams", [(name, encode_row(row)) for name, row in self._rows.items()])
+        if self._truncated:
+            self._put(b"streams", self._records)
+            self._records = []
+            for name in self._truncated:
+                self._sweep(name)
+        rows = self._records + [(row_key(row.id), encode_row(row)) for row in self._rows.values()]
+        self._put(b"streams", rows)
         self._write_pending()
         if self._next_id != self._store._next_id:
             value = str(self._next_id).encode()
@@ -255,15 +267,13 @@ class _Group:
         """After the commit: what the store keeps in memory."""
         store = self._store
         store._next_id = self._next_id
-        for name, row in self._rows.items():
-            store._cache[name] = row
-            store._cache.move_to_end(name)
-            if row.header.obliged:
-                store.oldest.put(name.decode(), row.header.since_ms)
+        store._remember(self._rows)
+        for name in self._pending_changed:
+            header = self._rows[name].header
+            if header.obliged:
+                store.oldest.put(name.decode(), header.since_ms)
             else:
                 store.oldest.drop(name.decode())
-        while len(store._cache) > CACHED_ROWS:
-            store._cache.popitem(last=False)
         for stream_id, left in self._sweeps.items():
             if left is None:
                 store._sweeps.pop(stream_id, None)
@@ -278,23 +288,31 @@ class _Group:
             return row
         row = self._store._cache.get(name)
         if row is None:
-            value = self._txn.get(name, db=self._store.databases[b"streams"])
-            row = NO_ROW if value is None else decode_row(name, value)
+            row = self._read_row(name)
         self._before[name] = row
         return row
 
-    def _time_of(self, name: bytes, number: int) -> int:
-        before = self._before[name]
+    def _read_row(self, name: bytes) -> Row:
+        databases = self._store.databases
+        stream_id = self._txn.get(name, db=databases[b"names"])
+        if stream_id is None:
+            return NO_ROW
+        key = row_key(decode_id(stream_id))
+        return decode_row(name, self._txn.get(key, db=databases[b"streams"]))
+
+    def _time_of(self, stream: str, number: int) -> int:
+        before = self._before[stream.encode()]
         if number > before.header.version:
             return self._now_ms
-        cursor = self._txn.cursor(self._store.databases[b"records"])
-        if not cursor.set_range(record_key(before.id, number)):
-            raise DamagedError(f"record {number} of stream {name.decode()!r} is missing")
+        cursor = self._txn.cursor(self._store.databases[b"streams"])
+        if not cursor.set_range(record_key(before.id, number)) or is_row_key(cursor.key()):
+            raise DamagedError(f"record {number} of stream {stream!r} is missing")
         return batch_time(cursor.value())
 
     def _stage(self, name: bytes, row: Row, change: Change) -> None:
         if not row.id:
             row = row._replace(id=self._next_id)
+            self._new_names.append((name, encode_id(self._next_id)))
             self._next_id += 1
         if change.records:
             first = row.header.version + 1
@@ -303,7 +321,8 @@ class _Group:
             self._snapshots[name] = change.snapshot
         if change.header.first > row.header.first:
             self._truncated[name] = None
-        self._rows[name] = row._replace(header=change.header)
+        stream_id, _, swept, size, crc = row
+        self._rows[name] = Row(stream_id, change.header, swept, size, crc)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -323,7 +342,7 @@ class _Group:
     def _sweep(self, name: bytes) -> None:
         row = self._rows[name]
         first, swept = row.header.first, row.swept
-        cursor = self._txn.cursor(self._store.databases[b"records"])
+        cursor = self._txn.cursor(self._store.databases[b"streams"])
         found = cursor.set_range(record_key(row.id, swept))
         left = SWEEP_BATCHES
         done = True
@@ -352,10 +371,10 @@ class _Group:
     def _write_pending(self) -> None:
         items: Items = []
         for name, row in self._rows.items():
-            before = self._before.get(name, NO_ROW).header
-            after = row.header
+            before, after = self._before[name].header, row.header
             if bool(before.obliged) == bool(after.obliged) and before.since_ms == after.since_ms:
                 continue
+            self._pending_changed.append(name)
             key = pending_key(slot_of(name.decode(), self._store.slots), name)
             if after.obliged:
                 items.append((key, encode_id(after.since_ms)))

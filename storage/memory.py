@@ -274,6 +274,11 @@ class MemoryJournal(Journal):
         staged: list[tuple[str, Change]] = []
         outcomes: list[WriteOutcome] = []
         now_ms = self._now_ms()
+
+        def time_of(stream: str, number: int) -> int:
+            return self.disk.time_of(stream, number, now_ms)
+
+        around = Surroundings(now_ms, self._epoch, time_of)
         for ticket in group:
             stream = ticket.op.stream
             full = self._full(ticket.op)
@@ -281,11 +286,7 @@ class MemoryJournal(Journal):
                 outcomes.append(full)
                 continue
             header = overlay.get(stream) or self.disk.header(stream)
-
-            def time_of(number: int, stream: str = stream) -> int:
-                return self.disk.time_of(stream, number, now_ms)
-
-            verdict, change = plan(ticket.op, header, Surroundings(now_ms, self._epoch, time_of))
+            verdict, change = plan(ticket.op, header, around)
             if change is not None:
                 overlay[stream] = change.header
                 staged.append((stream, change))

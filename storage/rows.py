@@ -3,16 +3,20 @@
 Integers are big endian, so that keys sort by number. A stream gets a number of its own, its *id*,
 when it is created: keys of records then take 16 bytes whatever the name.
 
-=============  ================================  ================================================
-database       key                               value
-=============  ================================  ================================================
-``meta``       ``format slots id next_id``       ASCII numbers, and the directory's id
-``streams``    name in UTF-8                     `Row`: the header and where its bytes are
-``records``    stream id, number of the last     a batch: crc, ms UTC, count, [lengths], records
-``snapshots``  stream id, number of the chunk    a chunk of the snapshot
-``pending``    slot, name                        ms UTC of the oldest open record
-``sweep``      stream id                         name: truncated records remain to be removed
-=============  ================================  ================================================
+=============  ===========================  =====================================================
+database       key                          value
+=============  ===========================  =====================================================
+``meta``       ``format slots id next_id``  ASCII numbers, and the directory's id
+``names``      name in UTF-8                stream id
+``streams``    stream id, number            a batch of records: crc, ms UTC, count, [lengths], ...
+``streams``    stream id, 2**64 - 1         `Row`: the header and where its bytes are
+``snapshots``  stream id, chunk             a chunk of the snapshot
+``pending``    slot, name                   ms UTC of the oldest open record
+``sweep``      stream id                    name: truncated records remain to be removed
+=============  ===========================  =====================================================
+
+A stream's row sits right behind its last batch, so that an append changes one page, not two: what
+a commit costs is the pages it writes.
 
 One append becomes as few batches as fit into a page: a value that needs pages of its own costs a
 search for neighbouring free ones. A batch is keyed by its *last* number, so that the first key at
@@ -33,10 +37,11 @@ BATCH_BYTES = 1800
 BATCH_COUNT = 64
 CHUNK_BYTES = 4096 - 16  # one overflow page of LMDB: a page less its header
 
-_ROW = struct.Struct(">QQQQQQQQQQII")
+_ROW = struct.Struct(">QQQQQQQQQQI")
 _KEY = struct.Struct(">QQ")
 _BATCH = struct.Struct(">IQH")
 _ID = struct.Struct(">Q")
+_ROW_NUMBER = (1 << 64) - 1
 _SLOT = struct.Struct(">H")
 
 
@@ -57,25 +62,33 @@ class Row(NamedTuple):
 NO_ROW = Row()
 
 
+def row_key(stream_id: int) -> bytes:
+    """The key of a stream's row, behind all its batches."""
+    return _KEY.pack(stream_id, _ROW_NUMBER)
+
+
+def is_row_key(key: bytes) -> bool:
+    """Whether a key of database ``streams`` is a row's, not a batch's."""
+    return key[8:] == b"\xff" * 8
+
+
 def encode_row(row: Row) -> bytes:
-    """The value of database ``streams``."""
-    h = row.header
-    body = _ROW.pack(
-        row.id, h.epoch, h.version, h.first, h.settled, h.obliged, h.since_ms,
-        h.snapshot_version, row.swept, row.snapshot_size, row.snapshot_crc, 0,
-    )  # fmt: skip
-    return body[:-4] + crc32(body[:-4]).to_bytes(4, "big")
+    """The value at `row_key`."""
+    stream_id, header, swept, size, crc = row
+    body = _ROW.pack(stream_id, *header, swept, size, crc)
+    return body + crc32(body).to_bytes(4, "big")
 
 
-def decode_row(name: bytes, value: bytes) -> Row:
-    """The row of a stream; raises `DamagedError`."""
-    if len(value) != _ROW.size or crc32(value[:-4]) != int.from_bytes(value[-4:], "big"):
+def decode_row(name: bytes, value: bytes | None) -> Row:
+    """The row of the stream with this name; raises `DamagedError`."""
+    body = b"" if value is None else value[:-4]
+    if value is None or len(body) != _ROW.size or crc32(body).to_bytes(4, "big") != value[-4:]:
         raise DamagedError(
             f"the header of stream {name.decode(errors='replace')!r} is damaged; "
             "restore the directory from a backup"
         )
-    f = _ROW.unpack(value)
-    return Row(f[0], Header(f[1], f[2], f[3], f[4], f[5], f[6], f[7]), f[8], f[9], f[10])
+    f = _ROW.unpack(body)
+    return Row(f[0], Header(*f[1:8]), f[8], f[9], f[10])
 
 
 def record_key(stream_id: int, number: int) -> bytes:

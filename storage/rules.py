@@ -9,7 +9,8 @@ joins a queue: one bad operation must not spoil the group it would be committed 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.names import name_fault
 from storage.operations import (
@@ -39,8 +40,7 @@ from storage.operations import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """All that is known of a stream beside its records and its snapshot's bytes.
 
     ``obliged``: highest number with an open obligation, 0 if none is open. ``since_ms``: when the
@@ -65,8 +65,7 @@ class Header:
 ABSENT = Header()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What the engine has to write: the header, new records at its end, a new snapshot.
 
     Records below ``header.first`` are no longer readable, whether or not their bytes are gone yet.
@@ -81,13 +80,13 @@ class Change:
 class Surroundings:
     """What a plan needs beside the header.
 
-    ``now_ms``: wall clock. ``new_epoch()``: a random number in 1 .. 2**53 - 1. ``time_of(number)``:
-    when that record of the stream was appended (ms UTC).
+    ``now_ms``: wall clock. ``new_epoch()``: a random number in 1 .. 2**53 - 1. ``time_of(stream,
+    number)``: when that record was appended (ms UTC).
     """
 
     now_ms: int
     new_epoch: Callable[[], int]
-    time_of: Callable[[int], int]
+    time_of: Callable[[str, int], int]
 
 
 Verdict = Appended | Done | Conflict | Refused
@@ -111,18 +110,17 @@ def plan(op: Write, header: Header, around: Surroundings) -> tuple[Verdict, Chan
 def _plan_append(op: Append, header: Header, around: Surroundings) -> tuple[Verdict, Change | None]:
     if op.expected != header.version:
         return Conflict(header.epoch, header.version), None
-    version = header.version + len(op.records)
-    epoch = header.epoch or around.new_epoch()
-    open_before = header.obliged > 0
-    after = replace(
-        header,
-        epoch=epoch,
-        version=version,
-        settled=header.settled if open_before or op.pending else version,
-        obliged=version if op.pending else header.obliged,
-        since_ms=around.now_ms if op.pending and not open_before else header.since_ms,
-    )
-    return Appended(epoch, version), Change(after, records=op.records)
+    epoch, version, first, settled, obliged, since_ms, snapshot_version = header
+    version += len(op.records)
+    if not epoch:
+        epoch = around.new_epoch()
+    if op.pending:
+        since_ms = since_ms if obliged else around.now_ms
+        obliged = version
+    elif not obliged:
+        settled = version
+    after = Header(epoch, version, first, settled, obliged, since_ms, snapshot_version)
+    return Appended(epoch, version), Change(after, op.records)
 
 
 def _plan_settle(op: Settle, header: Header, around: Surroundings) -> tuple[Verdict, Change | None]:
@@ -135,9 +133,9 @@ def _plan_settle(op: Settle, header: Header, around: Surroundings) -> tuple[Verd
     if op.upto <= header.settled:
         return Done(header.info(op.stream)), None
     if op.upto >= header.obliged:
-        after = replace(header, settled=header.version, obliged=0, since_ms=0)
+        after = header._replace(settled=header.version, obliged=0, since_ms=0)
     else:
-        after = replace(header, settled=op.upto, since_ms=around.time_of(op.upto + 1))
+        after = header._replace(settled=op.upto, since_ms=around.time_of(op.stream, op.upto + 1))
     return Done(after.info(op.stream)), Change(after)
 
 
@@ -150,7 +148,7 @@ def _plan_snapshot(op: Snapshot, header: Header) -> tuple[Verdict, Change | None
         ), None
     if op.version <= header.snapshot_version:
         return Done(header.info(op.stream)), None
-    after = replace(header, snapshot_version=op.version)
+    after = header._replace(snapshot_version=op.version)
     return Done(after.info(op.stream)), Change(after, snapshot=op.data)
 
 
@@ -158,7 +156,7 @@ def _plan_truncate(op: Truncate, header: Header) -> tuple[Verdict, Change | None
     first = min(op.upto, header.snapshot_version, header.settled) + 1
     if first <= header.first:
         return Done(header.info(op.stream)), None
-    after = replace(header, first=first)
+    after = header._replace(first=first)
     return Done(after.info(op.stream)), Change(after)
 
 
