@@ -66,7 +66,7 @@ class Writer:
 async def appends(writers: int, seconds: float, delay_ms: float = 0.0) -> dict[str, float]:
     """Durable appends by `writers` streams side by side, each sync `delay_ms` longer."""
     with folder() as path:
-        async with open_lmdb(path / "data", sync_delay=delay_ms / 1000) as journal:
+        async with open_lmdb(path / "data", sync_delay_s=delay_ms / 1000) as journal:
             left, all_done = writers, trio.Event()
 
             def finished() -> None:

@@ -29,16 +29,17 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     raise_file_limit()
     beamish = str(Path(sys.executable).with_name("beamish"))
-    with tempfile.TemporaryDirectory(prefix="beamish-replay-") as folder:
-        with running_node(Path(folder) / "data") as node:
-            for name, way in (("replay", []), ("replay-direct", ["--direct"])):
-                account = OUT / f"{name}.json"
-                command = [beamish, "replay", *logs, "--url", node.ws, "--now", *way]
-                command += [*options, "--json", str(account)]
-                print("==", " ".join(command[1:]), flush=True)
-                done = subprocess.run(command, check=False)
-                if done.returncode:
-                    return done.returncode
+    with (
+        tempfile.TemporaryDirectory(prefix="beamish-replay-") as folder,
+        running_node(Path(folder) / "data") as node,
+    ):
+        for name, way in (("replay", []), ("replay-direct", ["--direct"])):
+            command = [beamish, "replay", *logs, "--url", node.ws, "--now", *way]
+            command += [*options, "--json", str(OUT / f"{name}.json")]
+            print("==", " ".join(command[1:]), flush=True)
+            done = subprocess.run(command, check=False)
+            if done.returncode:
+                return done.returncode
     return 0
 
 
