@@ -1,0 +1,179 @@
+"""`Actor`: the class to derive from, and what code inside an actor may do.
+
+An actor is an object that handles one message at a time. Its life::
+
+    __init__(*args)        plain construction: arguments only, the runtime is not attached yet
+    init()                 optional; runs before `spawn` returns. If it raises, spawn raises
+                           StartFailed and the name is free again
+    @on(...) handlers      one message after the other; `def` or `async def`, `def` is faster
+    terminate(reason)      optional; runs when a handler crashed, raised Stop or called
+                           self.stop, and, if the actor traps exits, when its parent ends it.
+                           Not when it is killed or ended by a signal that it does not trap
+
+A handler may wait (`await ref.call(...)`, `self.sleep`, a `Signal`): the actor handles no other
+message meanwhile, other actors go on. It may also use all of trio: sockets, nurseries, threads; it
+is then driven by a trio task of its own until it returns. What it opens, it must close before it
+returns: entering a scope or nursery in one message and leaving it in another is an error.
+
+A handler that computes for long stalls its whole system; ``trio.to_thread.run_sync`` is the place
+for that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actors import links as _links
+from actors import timers as _timers
+from actors.errors import ActorError
+from actors.handlers import Behaviour
+from actors.lifecycle import send_exit, send_kill, start, stop_self
+from actors.protection import protect
+from actors.reasons import ExitReason, NoProc, Normal
+from actors.ref import LocalRef, Ref
+from actors.reply import ReplyTo, reply_to
+from actors.waits import Sleep, wait_for
+
+if TYPE_CHECKING:
+    from actors.links import MonitorRef
+    from actors.system import System
+    from actors.timers import TimerRef
+
+
+class Actor:
+    """Base of all actors."""
+
+    __slots__ = ("ref",)
+
+    ref: LocalRef
+    """This actor's own reference; there from ``init`` on."""
+
+    mailbox_limit: ClassVar[int] = 100_000
+    """Messages that may wait. Above it calls fail with `Busy` and casts are dropped and counted."""
+
+    trap_exit: bool = False
+    """Whether exit signals of linked actors become `Exit` messages instead of ending this actor."""
+
+    _behaviour: ClassVar[Behaviour]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._behaviour = Behaviour(cls, Actor)
+
+    def init(self) -> Any:
+        """Override for work that needs the runtime; ``def`` or ``async def``."""
+
+    def terminate(self, reason: ExitReason) -> Any:
+        """Override to clean up; ``def`` or ``async def``."""
+
+    def handle_info(self, message: Any) -> Any:
+        """Override to handle messages without a handler; by default they are counted and logged."""
+        self.ref.scheduler.reporter.unhandled(self.ref, message)
+
+    @property
+    def system(self) -> System:
+        """The system in which this actor lives."""
+        return self.ref.scheduler.system
+
+    def stop(self, reason: ExitReason | None = None) -> None:
+        """End after the current message, with ``terminate``. Default reason: `Normal`."""
+        stop_self(self.ref, Normal() if reason is None else reason)
+
+    def continue_with(self, message: object) -> None:
+        """Handle `message` next, before everything in the mailbox (OTP: ``{continue, _}``)."""
+        self.ref.put(message)
+        mailbox = self.ref.mailbox
+        assert mailbox is not None
+        mailbox.rotate(1)
+
+    async def spawn(
+        self,
+        cls: type[Actor],
+        *args: Any,
+        name: object = None,
+        link: bool = True,
+        **kwargs: Any,
+    ) -> LocalRef:
+        """Start a child, by default linked; returns when its ``init`` has run.
+
+        Raises:
+            StartFailed: its construction or ``init`` failed.
+            AlreadyStarted: the name is taken.
+        """
+        return await start(
+            self.ref.scheduler, cls, args, kwargs, name=name, parent=self.ref, link=link
+        )
+
+    def link(self, ref: Ref) -> None:
+        """Link with `ref`: when one of the two ends abnormally, so does the other."""
+        other = local(ref)
+        if other is self.ref:
+            return
+        if not other.is_alive():
+            send_exit(self.ref, NoProc(), other)
+            return
+        _links.add_link(self.ref, other)
+        _links.add_link(other, self.ref)
+
+    def unlink(self, ref: Ref) -> None:
+        """Remove the link with `ref`, if there is one."""
+        other = local(ref)
+        _links.remove_link(self.ref, other)
+        _links.remove_link(other, self.ref)
+
+    def monitor(self, ref: Ref) -> MonitorRef:
+        """Get one `Down` when `ref` ends; at once, with reason `NoProc`, if it has ended."""
+        return _links.monitor(self.ref, local(ref))
+
+    def demonitor(self, monitor: MonitorRef, *, flush: bool = True) -> None:
+        """Take a monitor back; with `flush`, its `Down` will not be seen even if it was sent."""
+        _links.demonitor(monitor, flush=flush)
+
+    def exit(self, ref: Ref, reason: ExitReason) -> None:
+        """Send an exit signal, as a link would. `Normal` is ignored unless trapped."""
+        send_exit(local(ref), reason, self.ref)
+
+    def kill(self, ref: Ref) -> None:
+        """End `ref` whatever it does; it ends with `Killed` and cannot trap that."""
+        send_kill(local(ref))
+
+    def send_after(self, seconds: float, message: object) -> TimerRef:
+        """Send this actor `message` in `seconds`; dropped if the actor stops first."""
+        return _timers.start_timer(self.ref, seconds, message)
+
+    def cancel_timer(self, timer: TimerRef) -> bool:
+        """Cancel a timer. False if it had fired (its message may be in the mailbox) or was cancelled."""
+        return _timers.cancel_timer(timer)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait without trio. The actor handles no message meanwhile."""
+        scheduler = self.ref.scheduler
+        wait = Sleep(self.ref)
+        scheduler.wheel.add(wait, scheduler.now() + seconds)
+        await wait_for(wait, scheduler.run.current)
+
+    def reply_to(self) -> ReplyTo[Any]:
+        """The reply owed to the current call; the handler then returns `NO_REPLY`.
+
+        Raises:
+            ActorError: the current message is not a call.
+        """
+        return reply_to(self.ref)
+
+    def request(self, ref: Ref, message: object, tag: object, timeout: float | None = None) -> None:
+        """Call `ref` without waiting; the outcome arrives as ``Answer(tag, value, error)``.
+
+        If `ref` dies first, the answer comes at once with `CalleeDied`; after `timeout` seconds
+        (None: never) with `CallTimeout`. Exactly one answer comes for each request.
+        """
+        local(ref).request(self.ref, message, tag, timeout)
+
+
+def local(ref: Ref) -> LocalRef:
+    """`ref` as an actor of this process. Raises ActorError if it is none."""
+    if not isinstance(ref, LocalRef):
+        raise ActorError(f"{ref!r} is not an actor of this process")
+    return ref
+
+
+protect(Actor, local)

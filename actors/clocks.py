@@ -1,0 +1,33 @@
+"""The runtime's only way to the time.
+
+Deadlines live on trio's clock, so they follow a `trio.testing.MockClock`. The stopwatch measures how
+long handlers and slices take; in a deterministic system it stands still, so that neither wall time
+nor simulated time ever ends a slice or makes a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import trio
+import trio.testing
+
+
+def trio_clock() -> Callable[[], float]:
+    """The current time of the current trio run, in seconds."""
+    return trio.lowlevel.current_clock().current_time
+
+
+def stopwatch(*, deterministic: bool) -> Callable[[], float]:
+    """A clock for measuring durations, in seconds."""
+    return _still if deterministic else perf_counter
+
+
+def is_simulated() -> bool:
+    """Whether the current trio run has a clock that only moves when told."""
+    return isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
+
+
+def _still() -> float:
+    return 0.0

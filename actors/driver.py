@@ -1,0 +1,191 @@
+"""The trio tasks of a system: who leads, and who drives bound handlers.
+
+All tasks of a system run the same function. One of them leads. When a handler needs a trio task,
+the leader's task stays with it: it passes on what the handler yields to trio, and waits itself for
+what the handler wants of us. Leadership goes to a pooled or a new task. When the handler has ended,
+the task goes into the pool (at most 64), unless something was left open in it, in which case it
+closes that and ends.
+
+Each stint, from becoming leader to the end of the bound handler, runs inside a cancel scope of its
+own, shielded: handlers hear of an outer cancellation only through the orderly stop of the system,
+and killing a bound actor is cancelling this scope - level-triggered, as kill must be.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from actors._trio_internals import Leftovers, cancel_status, close_in_place, is_clean
+from actors.control import is_exiting
+from actors.errors import LeftOpen
+from actors.outcomes import failed, finished, left_open_text
+from actors.protection import protect
+from actors.ref import BOUND, RECEIVING
+from actors.scheduler import MAX_SLICE_S, MIN_SLICE_S
+from actors.waits import Receive, Wait, wait_in_task
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from trio._core._run import CancelStatus
+
+    from actors.scheduler import Scheduler
+    from actors.turns import Turn
+
+MAX_POOL: Final = 64
+
+
+@types.coroutine
+def _forward(trap: Any) -> Generator[Any, Any, Any]:
+    """Hand a trap of the handler to trio; what trio sends back is for the handler."""
+    return (yield trap)
+
+
+class Tasks:
+    """The trio tasks of one system."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._pool: list[trio.lowlevel.Task] = []
+
+    def promote(self) -> None:
+        """Make a pooled or a new task leader."""
+        if self._pool:
+            trio.lowlevel.reschedule(self._pool.pop())
+        else:
+            self._scheduler.nursery.start_soon(self.work, name=f"actors {self._scheduler.name}")
+
+    async def work(self) -> None:
+        """Body of every task: lead, drive, rest in the pool, lead again."""
+        task = trio.lowlevel.current_task()
+        scheduler = self._scheduler
+        while await self._stint(task) and not scheduler.closed and len(self._pool) < MAX_POOL:
+            await self._rest(task)
+
+    async def _rest(self, task: trio.lowlevel.Task) -> None:
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._pool.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._pool.append(task)
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _stint(self, task: trio.lowlevel.Task) -> bool:
+        """Lead until a handler is bound, then drive it. Whether the task is clean afterwards."""
+        scheduler = self._scheduler
+        with trio.CancelScope(shield=True) as scope:
+            scheduler.leader = task
+            scheduler.base = base = cancel_status(task)
+            bound = await self._lead()
+            if bound is None:
+                return False
+            self.promote()
+            return await self._drive(*bound, scope, base)
+
+    async def _lead(self) -> tuple[Turn, Any] | None:
+        scheduler = self._scheduler
+        stopwatch = scheduler.stopwatch
+        ended = stopwatch()
+        while not scheduler.closed:
+            if not scheduler.runq:
+                await self._idle()
+                ended = stopwatch()
+                continue
+            seconds = min(max(stopwatch() - ended, MIN_SLICE_S), MAX_SLICE_S)
+            bound = scheduler.run_slice(seconds)
+            if bound is not None:
+                return bound
+            ended = stopwatch()
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return None
+
+    async def _idle(self) -> None:
+        scheduler = self._scheduler
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            scheduler.idle = False
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        scheduler.idle = True
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _drive(
+        self, turn: Turn, trap: Any, scope: trio.CancelScope, base: CancelStatus
+    ) -> bool:
+        """Drive a bound handler to its end. Whether it left the task clean."""
+        scheduler, ref = self._scheduler, turn.ref
+        task = trio.lowlevel.current_task()
+        scheduler.reporter.counters.bound += 1
+        scheduler.run.bound[task] = ref
+        turn.scope = scope
+        if is_exiting(ref):
+            scope.cancel()
+        error: BaseException | None = None
+        result: Any = None
+        try:
+            result = await self._steps(turn, trap)
+        except BaseException as raised:
+            error = raised
+        turn.scope = None
+        clean = is_clean(task, base)
+        if not clean:
+            error = await self._close_leftovers(turn, task, base)
+        del scheduler.run.bound[task]
+        ref.turn = None
+        if error is None:
+            finished(scheduler, ref, turn.phase, result)
+        else:
+            failed(scheduler, ref, turn.phase, error)
+        return clean
+
+    async def _steps(self, turn: Turn, trap: Any) -> Any:
+        run, ref = self._scheduler.run, turn.ref
+        step, value = turn.coroutine.send, None
+        while True:
+            if isinstance(trap, Wait):
+                await self._wait(turn, trap)
+                step, value = turn.coroutine.send, None
+            else:
+                try:
+                    step, value = turn.coroutine.send, await _forward(trap)
+                except BaseException as error:
+                    step, value = turn.coroutine.throw, error  # type: ignore[assignment]
+            run.current = ref
+            try:
+                trap = turn.context.run(step, value)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                run.current = None
+
+    async def _wait(self, turn: Turn, wait: Wait) -> None:
+        """Wait in the task; trio's cancellation becomes the wait's error."""
+        ref = turn.ref
+        turn.wait = wait
+        if isinstance(wait, Receive):
+            ref.status = RECEIVING
+        try:
+            await wait_in_task(wait)
+        except BaseException as error:
+            wait.error = error
+        finally:
+            turn.wait = None
+            if ref.is_alive():
+                ref.status = BOUND
+
+    async def _close_leftovers(
+        self, turn: Turn, task: trio.lowlevel.Task, base: CancelStatus
+    ) -> BaseException:
+        leftovers = Leftovers(task, base)
+        self._scheduler.reporter.counters.left_open += 1
+        try:
+            await close_in_place(leftovers.scopes, leftovers.nurseries)
+        except BaseException as error:
+            return error
+        return LeftOpen(left_open_text(turn.ref, leftovers.describe()))
+
+
+protect(Tasks, _forward)

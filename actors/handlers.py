@@ -1,0 +1,114 @@
+"""Handlers: which method of an actor class handles which type of message.
+
+`on` marks a method; the class's `Behaviour` is compiled once, when the class is defined: a table
+from exact message type to function, and the class's settings. A subclass that overrides a marked
+method by name handles the message with its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from actors.messages import NoReply, Request
+from actors.protection import expose
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
+
+A = TypeVar("A")
+R = TypeVar("R")
+M_co = TypeVar("M_co", covariant=True)
+
+_MARK = "__handles__"
+
+
+class On(Generic[M_co]):
+    """The decorator that `on` returns."""
+
+    __slots__ = ("_message_type",)
+
+    def __init__(self, message_type: Callable[..., M_co]) -> None:
+        self._message_type = message_type
+
+    @overload
+    def __call__(
+        self: On[Request[R]],
+        handler: Callable[[A, M_co], Coroutine[Any, Any, R | NoReply]],
+    ) -> Callable[[A, M_co], Coroutine[Any, Any, R | NoReply]]: ...
+    @overload
+    def __call__(
+        self: On[Request[R]], handler: Callable[[A, M_co], R | NoReply]
+    ) -> Callable[[A, M_co], R | NoReply]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[A, M_co], Coroutine[Any, Any, None]]
+    ) -> Callable[[A, M_co], Coroutine[Any, Any, None]]: ...
+    @overload
+    def __call__(self, handler: Callable[[A, M_co], None]) -> Callable[[A, M_co], None]: ...
+    def __call__(self, handler: Any) -> Any:
+        """Mark `handler`; it stays an ordinary method."""
+        marks: tuple[Any, ...] = getattr(handler, _MARK, ())
+        setattr(handler, _MARK, (*marks, self._message_type))
+        return handler
+
+
+def on(message_type: Callable[..., M_co]) -> On[M_co]:
+    """Have the decorated method handle messages whose type is exactly `message_type`.
+
+    The handler takes ``(self, message)`` and may be ``def`` or ``async def``. For a `Request[R]` it
+    returns the ``R``, or `NO_REPLY` if the reply comes later; for other messages it returns None.
+
+    Raises:
+        TypeError: `message_type` is not a class.
+    """
+    if not isinstance(message_type, type):
+        raise TypeError(f"@on takes a message class, not {message_type!r}; write @on(MyMessage)")
+    return On(message_type)
+
+
+class Behaviour:
+    """What the runtime needs to know of an actor class, compiled once for each class."""
+
+    __slots__ = (
+        "fallback",
+        "handlers",
+        "init",
+        "mailbox_limit",
+        "name",
+        "run",
+        "terminate",
+    )
+
+    def __init__(self, cls: type[Actor], base: type[Actor] | None) -> None:
+        self.name = cls.__qualname__
+        self.handlers: dict[type, Callable[[Any, Any], Any]] = _table(cls)
+        self.fallback: Callable[[Any, Any], Any] = cls.handle_info
+        self.init = cls.init if base is not None and cls.init is not base.init else None
+        self.terminate = (
+            cls.terminate if base is not None and cls.terminate is not base.terminate else None
+        )
+        self.mailbox_limit = cls.mailbox_limit
+        self.run: Callable[[Any], Any] | None = getattr(cls, "_run_as_task", None)
+        if not isinstance(self.mailbox_limit, int) or self.mailbox_limit < 1:
+            raise TypeError(
+                f"{self.name}.mailbox_limit is {self.mailbox_limit!r}; it must be an int of at least 1"
+            )
+        if base is not None:
+            expose(cls)
+
+
+def _table(cls: type[Actor]) -> dict[type, Callable[[Any, Any], Any]]:
+    names: dict[type, str] = {}
+    for klass in reversed(cls.__mro__):
+        own: dict[type, str] = {}
+        for name, member in vars(klass).items():
+            for message_type in getattr(member, _MARK, ()):
+                if message_type in own:
+                    raise TypeError(
+                        f"{klass.__qualname__} has two handlers for {message_type.__qualname__}: "
+                        f"{own[message_type]} and {name}; remove one"
+                    )
+                own[message_type] = name
+        names.update(own)
+    return {message_type: getattr(cls, name) for message_type, name in names.items()}

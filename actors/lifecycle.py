@@ -1,0 +1,275 @@
+"""An actor's start and end.
+
+Start: the name is taken, the actor constructed, linked to its parent, ``init`` run; only then does
+`start` return. If anything fails the actor is finalized first - its name is free again - and
+`StartFailed` is raised.
+
+End, in this order: the actor's code has unwound (a killed handler's ``finally`` has run), then
+``terminate`` where it applies, then `finalize`: the name is released, the calls in hand, owed and
+waiting in the mailbox fail with the reason, other waiting messages become dead letters, timers are
+dropped, and at last links and monitors are told. So one incarnation never overlaps the next.
+
+Signals only mark the target and queue it: a cascade of exits is a loop of the scheduler, never a
+recursion.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.control import control_of
+from actors.errors import (
+    CalleeDied,
+    Ignore,
+    StartFailed,
+    Stop,
+    SystemStopped,
+    Unwind,
+)
+from actors.links import add_link, announce_end, links_of, remove_link, ties_of
+from actors.messages import Exit
+from actors.protection import protect
+from actors.reasons import ExitReason, Ignored, Killed, Normal, Shutdown, crashed
+from actors.ref import DEAD, LocalRef
+from actors.reports import ZOMBIE_S, Zombie
+from actors.timers import drop_timers
+from actors.waits import Call, Wait, park, wait_in_task
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
+    from actors.scheduler import Scheduler
+
+
+async def start(
+    scheduler: Scheduler,
+    cls: type[Actor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    name: Any = None,
+    parent: LocalRef | None = None,
+    link: bool = False,
+) -> LocalRef:
+    """Start an actor; see `Actor.spawn`."""
+    ref = create(scheduler, cls, args, kwargs, name=name, parent=parent, link=link)
+    behaviour = ref.behaviour
+    if behaviour.init is None:
+        if behaviour.run is not None:
+            control_of(ref).run = True
+            scheduler.enqueue(ref)
+        return ref
+    current = scheduler.run.current
+    wait = Wait(current)
+    control_of(ref).starting = wait
+    if scheduler.can_step_directly():
+        scheduler.start_directly(ref)
+    else:
+        scheduler.enqueue(ref)
+    if not wait.done:
+        await _await_start(ref, wait, current)
+    if wait.error is not None:
+        raise wait.take_error()
+    return ref
+
+
+async def _await_start(ref: LocalRef, wait: Wait, current: LocalRef | None) -> None:
+    try:
+        await (wait_in_task(wait) if current is None else park(wait))
+    except BaseException:
+        send_kill(ref)
+        raise
+    if isinstance(wait.error, Unwind):
+        send_kill(ref)
+
+
+def create(
+    scheduler: Scheduler,
+    cls: type[Actor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    name: Any,
+    parent: LocalRef | None,
+    link: bool,
+) -> LocalRef:
+    """Construct an actor and enter it into the tables; ``init`` has not run."""
+    if scheduler.closed:
+        raise SystemStopped(
+            f"the system {scheduler.name!r} has stopped; nothing can be started in it"
+        )
+    behaviour = getattr(cls, "_behaviour", None)
+    if behaviour is None:
+        raise TypeError(f"spawn takes a subclass of Actor, not {cls!r}")
+    if name is not None:
+        scheduler.names.check_free(name)
+    try:
+        actor = cls(*args, **kwargs)
+    except Exception as error:
+        raise StartFailed(behaviour.name, crashed(error)) from None
+    ref = actor.ref = LocalRef(scheduler, next(scheduler.numbers), behaviour, name)
+    ref.actor = actor
+    ref.parent = parent
+    if name is not None:
+        scheduler.names.take(name, ref)
+    scheduler.table[ref] = None
+    scheduler.reporter.counters.spawned += 1
+    if link and parent is not None:
+        add_link(ref, parent)
+        add_link(parent, ref)
+    return ref
+
+
+def stop_self(ref: LocalRef, reason: ExitReason) -> None:
+    """Have `ref` end with `reason`, with ``terminate``, after what it is doing now."""
+    if not isinstance(reason, ExitReason):
+        raise TypeError(f"stop takes an ExitReason such as Normal() or Shutdown(), not {reason!r}")
+    control = control_of(ref)
+    if control.stop is None and control.final is None:
+        control.stop = reason
+    ref.nudge()
+
+
+def send_exit(target: LocalRef, reason: ExitReason, sender: LocalRef | None) -> None:
+    """An exit signal: from a link, from ``exit``, or (sender None) from the system."""
+    if not isinstance(reason, ExitReason):
+        raise TypeError(f"exit takes an ExitReason such as Shutdown(), not {reason!r}")
+    actor = target.actor
+    if actor is None:
+        return
+    if actor.trap_exit:
+        from_parent = sender is target.parent
+        if from_parent and target.behaviour.run is None:
+            stop_self(target, reason)
+        else:
+            target.put(Exit(sender, reason))
+        return
+    if isinstance(reason, Normal) and sender is not target:
+        return
+    unwind(target, reason)
+
+
+def send_kill(target: LocalRef) -> None:
+    """End `target` whatever it does."""
+    if target.is_alive():
+        unwind(target, Killed())
+
+
+def unwind(target: LocalRef, reason: ExitReason) -> None:
+    """Mark `target` as having to end with `reason` and raise in what it waits for."""
+    control = control_of(target)
+    if control.exit is None or isinstance(reason, Killed):
+        control.exit = reason
+    turn = target.turn
+    if turn is None:
+        target.nudge()
+        return
+    if control.zombie is None:
+        control.zombie = Zombie(target)
+        target.scheduler.wheel.add(control.zombie, target.scheduler.now() + ZOMBIE_S)
+    if turn.scope is not None:
+        turn.scope.cancel()
+    if turn.wait is not None:
+        turn.wait.resolve(None, Unwind())
+
+
+def reason_of(ref: LocalRef, error: BaseException) -> tuple[ExitReason, bool]:
+    """The exit reason that `error`, raised by the actor's code, stands for; and if it is a crash."""
+    control = ref.control
+    if control is not None and control.exit is not None:
+        return control.exit, False
+    if isinstance(error, Stop):
+        return error.reason, False
+    if isinstance(error, Ignore) and control is not None and control.starting is not None:
+        return Ignored(), False
+    return crashed(error), True
+
+
+def finalize(ref: LocalRef, reason: ExitReason) -> None:
+    """The actor's code has ended for good: take the actor out of the world and tell everybody."""
+    scheduler = ref.scheduler
+    control, mailbox, entry = ref.control, ref.mailbox, ref.entry
+    ref.status = DEAD
+    ref.entry = reason
+    ref.actor = ref.control = ref.mailbox = ref.turn = ref.waiting = None
+    scheduler.names.release(ref)
+    scheduler.table.pop(ref, None)
+    scheduler.reporter.counters.ended += 1
+    drop_timers(ref)
+    _fail_calls(ref, entry, mailbox, reason)
+    if control is not None:
+        if control.zombie is not None:
+            scheduler.wheel.remove(control.zombie)
+        if control.starting is not None:
+            _forget_links(ref)
+            control.starting.resolve(None, StartFailed(ref.behaviour.name, reason))
+        for wait, _ in control.requests:
+            wait.resolve(None, CalleeDied(ref, reason))
+    for other in links_of(ref):
+        remove_link(other, ref)
+        send_exit(other, reason, ref)
+    ref.links = None
+    announce_end(ref, reason)
+    if ref.ties is not None:
+        for wait in ref.ties.joins:
+            wait.resolve(reason)
+    ref.ties = None
+    ref.parent = None
+
+
+def _forget_links(ref: LocalRef) -> None:
+    # A failed start is told by StartFailed alone; a signal besides would end the parent.
+    parent = ref.parent
+    if parent is not None:
+        remove_link(parent, ref)
+        remove_link(ref, parent)
+
+
+def _fail_calls(ref: LocalRef, entry: Any, mailbox: Any, reason: ExitReason) -> None:
+    if isinstance(entry, Call):
+        entry.resolve(None, CalleeDied(ref, reason))
+    if ref.ties is not None:
+        for call in ref.ties.owed:
+            call.resolve(None, CalleeDied(ref, reason))
+    if not mailbox:
+        return
+    reporter = ref.scheduler.reporter
+    for waiting in mailbox:
+        if isinstance(waiting, Call):
+            waiting.resolve(None, CalleeDied(ref, reason))
+        else:
+            reporter.dead_letter(ref, waiting)
+
+
+def join(ref: LocalRef) -> Wait:
+    """A wait that ends when `ref` has ended; its value is the exit reason."""
+    wait = Wait(ref.scheduler.run.current)
+    reason = ref.exit_reason
+    if reason is not None:
+        wait.resolve(reason)
+    else:
+        ties_of(ref).joins[wait] = None
+    return wait
+
+
+def end_by_system(ref: LocalRef) -> None:
+    """The system stops: an orderly exit signal, as from a parent."""
+    if ref.actor is not None and ref.actor.trap_exit and ref.behaviour.run is None:
+        stop_self(ref, Shutdown())
+    else:
+        send_exit(ref, Shutdown(), ref.parent)
+
+
+protect(
+    start,
+    _await_start,
+    create,
+    stop_self,
+    send_exit,
+    send_kill,
+    unwind,
+    finalize,
+    _fail_calls,
+    _forget_links,
+    join,
+    end_by_system,
+)

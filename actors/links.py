@@ -1,0 +1,136 @@
+"""Links and monitors.
+
+A link is symmetric and exists at most once between two actors; when one ends, the other gets an
+exit signal. A monitor is one-way and counted: each `MonitorRef` brings its watcher exactly one
+`Down`, after the last act of the monitored actor, or at once (reason `NoProc`) if there is none.
+
+Most actors have one link, to the supervisor, so an actor's links are None, one ref, or a dict used
+as an ordered set; the functions here hide which.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.messages import Down
+from actors.protection import protect
+from actors.reasons import ExitReason, NoProc
+
+if TYPE_CHECKING:
+    from actors.ref import LocalRef
+    from actors.timers import TimerRef
+    from actors.waits import Call, Wait
+
+
+class MonitorRef:
+    """One monitor. Compare by identity."""
+
+    __slots__ = ("active", "ref", "watcher")
+
+    def __init__(self, watcher: LocalRef, ref: LocalRef) -> None:
+        self.watcher = watcher
+        self.ref = ref
+        self.active = True
+
+    def __repr__(self) -> str:
+        return f"<monitor of {self.ref!r} by {self.watcher!r}>"
+
+
+class Ties:
+    """What few actors have: monitors, timers and replies that are owed. Made on first use."""
+
+    __slots__ = ("child_waits", "joins", "monitors", "owed", "timers", "watchers")
+
+    def __init__(self) -> None:
+        self.watchers: dict[MonitorRef, None] = {}
+        self.monitors: dict[MonitorRef, None] = {}
+        self.timers: dict[TimerRef, None] = {}
+        self.owed: dict[Call, None] = {}
+        self.joins: dict[Wait, None] = {}
+        self.child_waits: dict[Call, None] = {}
+
+
+def ties_of(ref: LocalRef) -> Ties:
+    """The actor's ties, made if need be."""
+    ties = ref.ties
+    if ties is None:
+        ties = ref.ties = Ties()
+    return ties
+
+
+def add_link(ref: LocalRef, other: LocalRef) -> None:
+    """Add one direction of a link."""
+    links = ref.links
+    if links is None:
+        ref.links = other
+    elif isinstance(links, dict):
+        links[other] = None
+    elif links is not other:
+        ref.links = {links: None, other: None}
+
+
+def remove_link(ref: LocalRef, other: LocalRef) -> None:
+    """Remove one direction of a link, if it is there."""
+    links = ref.links
+    if links is other:
+        ref.links = None
+    elif isinstance(links, dict):
+        links.pop(other, None)
+
+
+def links_of(ref: LocalRef) -> tuple[LocalRef, ...]:
+    """The linked actors, oldest link first."""
+    links = ref.links
+    if links is None:
+        return ()
+    return tuple(links) if isinstance(links, dict) else (links,)
+
+
+def monitor(watcher: LocalRef, ref: LocalRef) -> MonitorRef:
+    """Have `watcher` told once when `ref` ends."""
+    record = MonitorRef(watcher, ref)
+    if ref.is_alive():
+        ties_of(ref).watchers[record] = None
+        ties_of(watcher).monitors[record] = None
+    else:
+        record.active = False
+        watcher.put(Down(record, ref, NoProc()))
+    return record
+
+
+def demonitor(record: MonitorRef, *, flush: bool) -> None:
+    """Take a monitor back; with `flush` also its `Down`, if that waits in the mailbox."""
+    if record.active:
+        record.active = False
+        if record.ref.ties is not None:
+            record.ref.ties.watchers.pop(record, None)
+        if record.watcher.ties is not None:
+            record.watcher.ties.monitors.pop(record, None)
+    elif flush and record.watcher.mailbox:
+        kept = [
+            entry
+            for entry in record.watcher.mailbox
+            if not (type(entry) is Down and entry.monitor is record)
+        ]
+        if len(kept) < len(record.watcher.mailbox):
+            record.watcher.mailbox.clear()
+            record.watcher.mailbox.extend(kept)
+
+
+def announce_end(ref: LocalRef, reason: ExitReason) -> None:
+    """Send every watcher its `Down`, and withdraw the monitors that `ref` held itself."""
+    ties = ref.ties
+    if ties is None:
+        return
+    for record in ties.monitors:
+        record.active = False
+        if record.ref.ties is not None:
+            record.ref.ties.watchers.pop(record, None)
+    for record in ties.watchers:
+        record.active = False
+        if record.watcher.ties is not None:
+            record.watcher.ties.monitors.pop(record, None)
+        record.watcher.put(Down(record, ref, reason))
+
+
+protect(MonitorRef, add_link, remove_link, links_of, ties_of, monitor, demonitor, announce_end)

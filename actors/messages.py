@@ -1,0 +1,65 @@
+"""Types of messages that the runtime itself knows.
+
+A message is an immutable value; a frozen dataclass with slots is the usual form. A `Request`
+declares the type of its reply, so that ``await ref.call(request)`` is typed::
+
+    @dataclass(frozen=True, slots=True)
+    class Add(Request[int]):
+        amount: int
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from actors.errors import CallError
+    from actors.links import MonitorRef
+    from actors.reasons import ExitReason
+    from actors.ref import Ref
+
+R = TypeVar("R")
+
+
+class Request(Generic[R]):
+    """Base of messages that are answered with an ``R``."""
+
+    __slots__ = ()
+
+
+class NoReply(enum.Enum):
+    """Type of `NO_REPLY`."""
+
+    NO_REPLY = "no reply"
+
+
+NO_REPLY: Final = NoReply.NO_REPLY
+"""Returned by the handler of a call: the reply comes later, through ``self.reply_to()``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The monitored actor ended. Comes exactly once for each monitor, after the actor's last act."""
+
+    monitor: MonitorRef
+    ref: Ref
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An exit signal, as the actors get it that trap exits. `ref` is None if no actor sent it."""
+
+    ref: Ref | None
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Outcome of ``self.request(...)``: `error` is None and `value` the reply, or the other way."""
+
+    tag: object
+    value: object
+    error: CallError | None

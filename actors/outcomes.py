@@ -1,0 +1,185 @@
+"""What becomes of an actor when its code has returned, raised, or left something open.
+
+Also the working off of its system messages. Called by the scheduler (in the leader's task) and by
+the drivers of bound handlers, so nothing here runs an actor's code except `work_off`, which only
+the scheduler calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.control import control_of, is_exiting
+from actors.errors import CallError, Reject, Unhandled
+from actors.lifecycle import finalize, reason_of, stop_self
+from actors.messages import NO_REPLY
+from actors.protection import protect
+from actors.reasons import Normal
+from actors.ref import BOUND, HELD, PARKED, LocalRef
+from actors.turns import Phase
+from actors.waits import Call, Receive
+
+if TYPE_CHECKING:
+    import contextvars
+
+    from actors.control import Control
+    from actors.scheduler import Scheduler
+
+
+def work_off(scheduler: Scheduler, ref: LocalRef) -> bool:
+    """Work off the system messages of an actor whose code does not run.
+
+    True if it may go on with user messages; otherwise its status has been seen to.
+    """
+    control = ref.control
+    assert control is not None
+    behaviour = ref.behaviour
+    if control.exit is not None:
+        finalize(ref, control.exit)
+    elif control.starting is not None:
+        assert behaviour.init is not None
+        scheduler.step_phase(ref, Phase.INIT, behaviour.init)
+    elif control.stop is not None:
+        _terminate(scheduler, ref, control)
+    elif control.run:
+        assert behaviour.run is not None
+        control.run = False
+        ref.control = None
+        scheduler.step_phase(ref, Phase.RUN, behaviour.run)
+    else:
+        _inspect(ref, control)
+        if not control.held:
+            ref.control = None
+            return True
+        ref.status = HELD
+    return False
+
+
+def _inspect(ref: LocalRef, control: Control) -> None:
+    while control.requests:
+        wait, function = control.requests.popleft()
+        try:
+            wait.resolve(function(ref))
+        except Exception as error:
+            wait.resolve(None, error)
+
+
+def _terminate(scheduler: Scheduler, ref: LocalRef, control: Control) -> None:
+    reason = control.final = control.stop
+    control.stop = None
+    assert reason is not None
+    terminate = ref.behaviour.terminate
+    if terminate is None:
+        finalize(ref, reason)
+    else:
+        scheduler.step_phase(ref, Phase.TERMINATE, terminate, reason)
+
+
+def finished(scheduler: Scheduler, ref: LocalRef, phase: Phase, result: Any) -> None:
+    """The actor's code returned."""
+    control = ref.control
+    if phase is Phase.MESSAGE:
+        entry = ref.entry
+        if isinstance(entry, Call):
+            if result is NO_REPLY:
+                check_owed(ref, entry)
+            else:
+                entry.resolve(result)
+    elif phase is Phase.INIT:
+        assert control is not None
+        assert control.starting is not None
+        control.starting.resolve(ref)
+        control.starting = None
+        control.run = ref.behaviour.run is not None
+        if control.is_idle:
+            ref.control = None
+    elif phase is Phase.TERMINATE:
+        assert control is not None
+        reason = control.exit or control.final
+        assert reason is not None
+        finalize(ref, reason)
+        return
+    elif not is_exiting(ref):
+        stop_self(ref, Normal())
+    release(scheduler, ref)
+
+
+def failed(scheduler: Scheduler, ref: LocalRef, phase: Phase, error: BaseException) -> None:
+    """The actor's code raised."""
+    scheduler.system.note_fatal(error)
+    entry = ref.entry
+    exiting = is_exiting(ref)
+    if phase is Phase.MESSAGE and isinstance(error, Reject) and isinstance(entry, Call):
+        error.error.__traceback__ = error.error.__context__ = None
+        entry.resolve(None, error.error)
+        release(scheduler, ref)
+        return
+    reason, is_crash = reason_of(ref, error)
+    if is_crash:
+        scheduler.reporter.crash(ref, phase.name.lower(), reason, error)
+    if exiting or phase in (Phase.INIT, Phase.TERMINATE):
+        finalize(ref, reason)
+        return
+    control_of(ref).stop = reason
+    scheduler.enqueue(ref)
+
+
+def release(scheduler: Scheduler, ref: LocalRef) -> None:
+    """The actor has nothing in hand any more: on to its next messages, or to rest."""
+    ref.entry = None
+    ref.waiting = None
+    if ref.control is not None or ref.mailbox:
+        scheduler.enqueue(ref)
+    else:
+        scheduler.rest(ref)
+
+
+def check_owed(ref: LocalRef, call: Call) -> None:
+    """A handler returned `NO_REPLY`: somebody must hold the reply."""
+    if not call.done and (ref.ties is None or call not in ref.ties.owed):
+        kind = type(call.request).__qualname__
+        call.resolve(
+            None,
+            CallError(
+                f"the handler of {kind} in {ref!r} returned NO_REPLY without taking self.reply_to()"
+            ),
+        )
+
+
+def run_unhandled(ref: LocalRef, context: contextvars.Context, message: object) -> Any:
+    """There is no handler: refuse a call, hand anything else to ``handle_info``."""
+    if isinstance(ref.entry, Call):
+        ref.scheduler.reporter.unhandled(ref, message)
+        kind = type(message).__qualname__
+        raise Reject(Unhandled(f"{ref!r} has no handler for {kind}; add one with @on({kind})"))
+    return context.run(ref.behaviour.fallback, ref.actor, message)
+
+
+def wake_receiver(ref: LocalRef) -> None:
+    """A task actor that waits for a message has got one, or a system message."""
+    turn = ref.turn
+    assert turn is not None
+    ref.status = PARKED if turn.scope is None else BOUND
+    if isinstance(turn.wait, Receive):
+        turn.wait.resolve()
+
+
+def left_open_text(ref: LocalRef, what: str) -> str:
+    """The sentence of `LeftOpen`."""
+    return (
+        f"a handler of {ref!r} left {what} open; open and close it within one message, "
+        "with 'with' or 'async with', or make the actor a TaskActor"
+    )
+
+
+protect(
+    work_off,
+    _inspect,
+    _terminate,
+    finished,
+    failed,
+    release,
+    check_owed,
+    run_unhandled,
+    wake_receiver,
+)

@@ -1,0 +1,107 @@
+"""Exit reasons: why an actor ended, as immutable values.
+
+Every actor ends with exactly one reason. What a reason does:
+
+=================  ==========  ===================  ==================  =========
+reason             abnormal    to a linked actor    transient restart   reported
+=================  ==========  ===================  ==================  =========
+``Normal``         no          ignored              no                  no
+``Shutdown``       no          ends it too          no                  no
+``Killed``         yes         ends it too          yes                 no
+``NoProc``         yes         ends it too          yes                 no
+``Crashed``        yes         ends it too          yes                 yes
+your own subclass  yes         ends it too          yes                 no
+=================  ==========  ===================  ==================  =========
+
+A linked actor that traps exits gets an `Exit` message instead of ending. The words and their
+meanings are OTP's. A reason never holds an exception object, so it pins no frames: a crash is
+kept as the name of the exception's type and a bounded text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+MAX_TEXT = 512
+"""Characters kept of an exception's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReason:
+    """Base of all reasons. Subclass it (a frozen dataclass) for reasons of your own."""
+
+    abnormal: ClassVar[bool] = True
+    """Whether a transient child is restarted after this reason."""
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return type(self).__name__.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Normal(ExitReason):
+    """The actor had nothing left to do. Linked actors are not affected."""
+
+    abnormal: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(ExitReason):
+    """The actor was asked to stop, as by its supervisor (OTP: ``shutdown``, ``{shutdown, Term}``)."""
+
+    abnormal: ClassVar[bool] = False
+    detail: object = None
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return "shutdown" if self.detail is None else f"shutdown: {bounded(self.detail)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Killed(ExitReason):
+    """The actor was killed; it could not trap that."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoProc(ExitReason):
+    """There was no such actor (any more) when it was linked, monitored or called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored(ExitReason):
+    """``init`` raised `Ignore`: the actor did not want to start, which is no failure."""
+
+    abnormal: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed(ExitReason):
+    """A handler raised. ``exception`` is the type's qualified name, ``text`` at most 512 characters."""
+
+    exception: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.exception}: {self.text}" if self.text else self.exception
+
+
+def crashed(error: BaseException) -> Crashed:
+    """Describe `error` without keeping it."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else _qualified(kind)
+    return Crashed(name, bounded(error))
+
+
+def _qualified(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def bounded(value: object, limit: int = MAX_TEXT) -> str:
+    """Text of `value` in at most `limit` characters; a failing ``__str__`` is itself described."""
+    try:
+        text = str(value)
+    except Exception as error:
+        text = f"<no text: {type(error).__name__} in __str__>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

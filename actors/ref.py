@@ -1,0 +1,274 @@
+"""References: how everybody else sees an actor.
+
+A `Ref` is the only handle on an actor. It names one incarnation: after a restart the old ref is
+dead and stays so. `LocalRef` is at the same time the actor's entry in the process table, small
+because there may be a million: its mailbox exists only while messages wait, its control record and
+its ties only when needed.
+
+Order: messages from one sender to one actor arrive in the order in which they were sent, each at
+most once. Between different senders no order is promised.
+
+All methods belong to the thread of the actor's system; other threads use `System.portal`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import trio
+
+from actors._trio_internals import is_clean
+from actors.control import Control
+from actors.errors import Busy, CalleeDied, CallCycle
+from actors.messages import Answer, Request
+from actors.protection import protect
+from actors.reasons import ExitReason, NoProc
+from actors.waits import Call, RequestCall, park, wait_in_task
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
+    from actors.errors import CallError
+    from actors.handlers import Behaviour
+    from actors.links import Ties
+    from actors.scheduler import Scheduler
+    from actors.turns import Turn
+
+R = TypeVar("R")
+
+CALL_TIMEOUT_S: Final = 5.0
+"""Default patience of a call, as in OTP."""
+MAX_DEPTH: Final = 16
+"""Calls stepped directly inside each other; a deeper one goes through the run queue."""
+
+IDLE: Final = 0
+RECEIVING: Final = 1
+QUEUED: Final = 2
+RUNNING: Final = 3
+PARKED: Final = 4
+BOUND: Final = 5
+HELD: Final = 6
+DEAD: Final = 7
+STATUS_NAMES: Final = (
+    "idle",
+    "receiving",
+    "runnable",
+    "running",
+    "waiting",
+    "waiting in trio",
+    "suspended",
+    "dead",
+)
+
+
+class Ref:
+    """A reference to one incarnation of an actor, wherever it lives."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def cast(self, message: object) -> None:
+        """Send `message` and forget it. Never blocks and never raises for a dead or full actor."""
+
+    @abstractmethod
+    async def call(self, request: Request[R], timeout: float | None = CALL_TIMEOUT_S) -> R:  # noqa: ASYNC109
+        """Send `request` and wait for its reply, at most `timeout` seconds (None: for ever).
+
+        Raises:
+            CallTimeout: no reply in time; it is dropped if it comes later.
+            CalleeDied: the actor was dead, or ended before it replied.
+            Busy: its mailbox is full.
+            Unhandled: it has no handler for this request.
+            CallCycle: it waits, directly or through others, for the caller.
+            CallError: what the handler rejected the request with.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether the actor may still handle messages."""
+        raise NotImplementedError
+
+
+class LocalRef(Ref):
+    """A reference to an actor of this process."""
+
+    __slots__ = (
+        "actor",
+        "behaviour",
+        "control",
+        "entry",
+        "links",
+        "mailbox",
+        "name",
+        "number",
+        "parent",
+        "scheduler",
+        "status",
+        "ties",
+        "turn",
+        "waiting",
+    )
+
+    def __init__(
+        self, scheduler: Scheduler, number: int, behaviour: Behaviour, name: object
+    ) -> None:
+        self.scheduler = scheduler
+        self.number = number
+        self.behaviour = behaviour
+        self.name = name
+        self.actor: Actor | None = None
+        self.parent: LocalRef | None = None
+        self.status = IDLE
+        self.mailbox: deque[Any] | None = None
+        self.entry: Any = None
+        self.turn: Turn | None = None
+        self.control: Control | None = None
+        self.links: LocalRef | dict[LocalRef, None] | None = None
+        self.ties: Ties | None = None
+        self.waiting: LocalRef | None = None
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"<{self.behaviour.name}{name} {self.scheduler.name}#{self.number}>"
+
+    def is_alive(self) -> bool:
+        """Whether the actor may still handle messages."""
+        return self.status != DEAD
+
+    @property
+    def exit_reason(self) -> ExitReason | None:
+        """Why the actor ended; None while it lives."""
+        reason = self.entry
+        return reason if self.status == DEAD and isinstance(reason, ExitReason) else None
+
+    @property
+    def queue_length(self) -> int:
+        """User messages that wait."""
+        return len(self.mailbox) if self.mailbox is not None else 0
+
+    def cast(self, message: object) -> None:
+        """Send `message` and forget it. To a dead actor it is a dead letter, to a full one dropped."""
+        status = self.status
+        mailbox = self.mailbox
+        if mailbox is None:
+            if status == DEAD:
+                self.scheduler.reporter.dead_letter(self, message)
+                return
+            spare = self.scheduler.spare
+            mailbox = self.mailbox = spare.pop() if spare else deque()
+        elif len(mailbox) >= self.behaviour.mailbox_limit:
+            self.scheduler.reporter.dropped(self, message)
+            return
+        mailbox.append(message)
+        if status < QUEUED:
+            self.status = QUEUED
+            scheduler = self.scheduler
+            scheduler.runq.append(self)
+            if scheduler.idle:
+                scheduler.wake()
+
+    def put(self, entry: object) -> None:
+        """Deliver a message that the runtime owes the actor (no bound applies: each was asked for)."""
+        if self.status == DEAD:
+            return
+        mailbox = self.mailbox
+        if mailbox is None:
+            spare = self.scheduler.spare
+            mailbox = self.mailbox = spare.pop() if spare else deque()
+        mailbox.append(entry)
+        if self.status < QUEUED:
+            self.scheduler.enqueue(self)
+
+    def answer(self, tag: object, value: object, error: BaseException | None) -> None:
+        """Deliver the outcome of a request that this actor made."""
+        failure: Any = error
+        self.put(Answer(tag, value, failure))
+
+    def nudge(self) -> None:
+        """Have the scheduler look at the actor's control record."""
+        if self.status < QUEUED or self.status == HELD:
+            self.scheduler.enqueue(self)
+
+    async def call(self, request: Request[R], timeout: float | None = CALL_TIMEOUT_S) -> R:  # noqa: ASYNC109
+        """Send `request` and wait for its reply; see `Ref.call`."""
+        scheduler = self.scheduler
+        caller = scheduler.run.current
+        if caller is None:
+            return await self._call_in_task(request, timeout)
+        if (
+            self.status == IDLE
+            and scheduler.left > 0
+            and scheduler.depth < MAX_DEPTH
+            and is_clean(scheduler.leader, scheduler.base)
+        ):
+            result: Any = scheduler.step_into(self, request, caller)
+            if result.__class__ is not Call:
+                return result  # type: ignore[no-any-return]
+            call: Call = result
+        else:
+            self._check_callable(caller)
+            call = Call(caller, self, request)
+            self.put(call)
+        if not call.done:
+            if timeout is not None:
+                call.arm(timeout, scheduler.now())
+            caller.waiting = self
+            await park(call)
+        caller.waiting = None
+        if call.error is not None:
+            raise call.take_error()
+        return call.value  # type: ignore[no-any-return]
+
+    def _check_callable(self, caller: LocalRef | None) -> None:
+        if self.status == DEAD:
+            raise CalleeDied(self, NoProc())
+        mailbox = self.mailbox
+        if mailbox is not None and len(mailbox) >= self.behaviour.mailbox_limit:
+            self.scheduler.reporter.counters.busy += 1
+            raise Busy(
+                f"the mailbox of {self!r} is full ({len(mailbox)} messages); try again later"
+            )
+        if caller is not None:
+            cycle = self.scheduler.find_cycle(caller, self)
+            if cycle is not None:
+                raise CallCycle(cycle)
+
+    async def _call_in_task(self, request: Request[R], timeout: float | None) -> R:  # noqa: ASYNC109
+        await trio.lowlevel.checkpoint_if_cancelled()
+        scheduler = self.scheduler
+        owner = scheduler.run.owner_of_current_task()
+        self._check_callable(owner)
+        call = Call(owner, self, request)
+        self.put(call)
+        if timeout is not None:
+            call.arm(timeout, scheduler.now())
+        if owner is None:
+            await wait_in_task(call)
+        else:
+            await scheduler.wait_as_child(owner, call)
+        if call.error is not None:
+            raise call.take_error()
+        return call.value  # type: ignore[no-any-return]
+
+    def request(self, asker: LocalRef, request: object, tag: object, timeout: float | None) -> None:
+        """Send `request` for `asker`, which gets the outcome as an `Answer` with this `tag`."""
+        call = RequestCall(asker, self, request, tag)
+        try:
+            self._check_callable(None)
+        except (CalleeDied, Busy) as error:
+            call.resolve(None, _bare(error))
+            return
+        self.put(call)
+        if timeout is not None:
+            call.final = self.scheduler.now() + timeout
+            self.scheduler.wheel.add(call, call.final)
+
+
+def _bare(error: CallError) -> CallError:
+    error.__traceback__ = error.__context__ = None
+    return error
+
+
+protect(LocalRef)

@@ -1,0 +1,220 @@
+"""What the runtime tells people: counters, crash reports and log records, all bounded.
+
+Reports are values with short texts; they hold no exception, no traceback object and no message.
+Everything goes to the logger ``actors`` and to the callbacks given to `System.on_report`. Dead
+letters, dropped and unhandled messages are counted each, and logged at most `LOG_BURST` times a
+second and kind; the next line says how many were left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actors.protection import protect
+from actors.reasons import ExitReason, bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actors.ref import LocalRef
+    from actors.scheduler import Scheduler
+    from actors.wheel import Deadline
+
+logger = logging.getLogger("actors")
+
+LOG_BURST = 5
+MAX_TRACEBACK = 4_000
+MAX_REPR = 400
+ZOMBIE_S = 5.0
+"""An ended actor that has not unwound after this long is reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrashReport:
+    """An actor's code raised. All texts are bounded."""
+
+    ref: LocalRef
+    actor: str
+    name: object
+    reason: ExitReason
+    phase: str
+    message: str
+    caller: str
+    traceback: str
+    queue_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class LongHandler:
+    """One actor's turn kept the whole system from running for `seconds`."""
+
+    ref: LocalRef
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZombieReport:
+    """An actor that must end still runs after `ZOMBIE_S` seconds, or at the end of the system."""
+
+    ref: LocalRef
+    reason: ExitReason
+
+
+Report = CrashReport | LongHandler | ZombieReport
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since the start of the system."""
+
+    spawned: int = 0
+    ended: int = 0
+    crashes: int = 0
+    messages: int = 0
+    direct_calls: int = 0
+    bound: int = 0
+    dead_letters: int = 0
+    dropped: int = 0
+    busy: int = 0
+    unhandled: int = 0
+    left_open: int = 0
+    zombies: int = 0
+    long_handlers: int = 0
+
+
+@dataclass(slots=True)
+class _Limiter:
+    since: float = float("-inf")
+    logged: int = 0
+    skipped: int = 0
+
+
+class Zombie:
+    """Wheel item: report `ref` unless it is dead by then."""
+
+    __slots__ = ("deadline", "ref", "slot")
+
+    def __init__(self, ref: LocalRef) -> None:
+        self.ref = ref
+        self.deadline = 0.0
+        self.slot: dict[Deadline, None] | None = None
+
+    def fire(self, scheduler: Scheduler) -> None:
+        """Five seconds have passed."""
+        control = self.ref.control
+        if self.ref.is_alive() and control is not None and control.exit is not None:
+            scheduler.reporter.zombie(self.ref, control.exit)
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Counts, logs and hands out reports for one system."""
+
+    now: Callable[[], float]
+    counters: Counters = field(default_factory=Counters)
+    callbacks: list[Callable[[Report], object]] = field(default_factory=list)
+    _limiters: dict[str, _Limiter] = field(default_factory=dict)
+
+    def dead_letter(self, ref: LocalRef, message: object) -> None:
+        """A message for an actor that has ended."""
+        self.counters.dead_letters += 1
+        self._log("dead letter", "%s for %r, which has ended", type(message).__qualname__, ref)
+
+    def dropped(self, ref: LocalRef, message: object) -> None:
+        """A cast to a full mailbox."""
+        self.counters.dropped += 1
+        self._log("dropped", "%s for %r, whose mailbox is full", type(message).__qualname__, ref)
+
+    def unhandled(self, ref: LocalRef, message: object) -> None:
+        """A message that the actor has no handler for."""
+        self.counters.unhandled += 1
+        self._log("unhandled", "%s, for which %r has no handler", type(message).__qualname__, ref)
+
+    def crash(self, ref: LocalRef, phase: str, reason: ExitReason, error: BaseException) -> None:
+        """An actor's code raised `error`."""
+        self.counters.crashes += 1
+        request = getattr(ref.entry, "request", ref.entry)
+        caller = getattr(ref.entry, "ref", None)
+        report = CrashReport(
+            ref=ref,
+            actor=ref.behaviour.name,
+            name=ref.name,
+            reason=reason,
+            phase=phase,
+            message=bounded(_Repr(request), MAX_REPR),
+            caller="" if caller is None else bounded(_Repr(caller), MAX_REPR),
+            traceback=_traceback(error),
+            queue_length=ref.queue_length,
+        )
+        self._log(
+            "crash", "%r in %s: %s\n%s", ref, phase, reason, report.traceback, level=logging.ERROR
+        )
+        self.publish(report)
+
+    def long_handler(self, ref: LocalRef, seconds: float, message: str) -> None:
+        """An actor's turn took `seconds`."""
+        self.counters.long_handlers += 1
+        self._log(
+            "long handler", "%r ran for %.0f ms, last message %s", ref, seconds * 1e3, message
+        )
+        self.publish(LongHandler(ref, seconds, message))
+
+    def zombie(self, ref: LocalRef, reason: ExitReason) -> None:
+        """An actor does not unwind."""
+        self.counters.zombies += 1
+        self._log("zombie", "%r does not end (%s): its code swallows the unwinding", ref, reason)
+        self.publish(ZombieReport(ref, reason))
+
+    def publish(self, report: Report) -> None:
+        """Hand `report` to the callbacks; one that raises is logged and stays."""
+        for callback in tuple(self.callbacks):
+            try:
+                callback(report)
+            except Exception:
+                logger.exception("a report callback raised")
+
+    def _log(self, kind: str, text: str, *values: Any, level: int = logging.WARNING) -> None:
+        limiter = self._limiters.setdefault(kind, _Limiter())
+        now = self.now()
+        if now - limiter.since >= 1.0:
+            skipped, limiter.skipped = limiter.skipped, 0
+            limiter.since, limiter.logged = now, 0
+            if skipped:
+                logger.log(level, "%s: %d more were not logged", kind, skipped)
+        if limiter.logged >= LOG_BURST:
+            limiter.skipped += 1
+            return
+        limiter.logged += 1
+        logger.log(level, f"%s: {text}", kind, *values)
+
+
+class _Repr:
+    """Text of a value is its repr; for `bounded`."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return repr(self._value)
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        lines = traceback.TracebackException.from_exception(
+            error, limit=-8, max_group_depth=3, max_group_width=3
+        ).format()
+        text = ""
+        for line in lines:
+            text += line[:MAX_TRACEBACK]
+            if len(text) > MAX_TRACEBACK:
+                break
+    except Exception as failure:
+        return f"<no traceback: {type(failure).__name__} while formatting>"
+    return text[:MAX_TRACEBACK]
+
+
+protect(Reporter, Zombie)

@@ -1,0 +1,421 @@
+"""The scheduler: runs actors inside one trio task, the leader.
+
+Two tiers. An actor that does not run is an object without task, coroutine and queue. Actors with
+messages stand in the run queue; the leader steps them itself. A handler that waits for something of
+ours yields a `Wait` and is parked. A handler that awaits trio, or waits for something of ours while
+it holds a scope, nursery or lock of the leader's task, is *bound*: the leader's task stays with it
+to its end (``driver.py``) and another task becomes leader.
+
+The run queue holds actors that have messages or system messages, and waits whose outcome is there.
+Entries may be stale: an actor is checked when its turn comes, a wait is resumed only if the handler
+still waits for exactly it.
+
+A slice - what the leader does between two looks of trio at sockets and timers - lasts as long as
+trio took since the last one, at least 0.5 ms, at most 20 ms, and at most 1,024 messages. One
+actor's run is at most 64 messages. In a deterministic system only the counts end a slice.
+
+Everything here is synchronous and runs in the leader's task, except where a docstring says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from actors._trio_internals import Leftovers, is_clean
+from actors.control import is_exiting
+from actors.cycles import find_cycle
+from actors.errors import LeftOpen, Unwind
+from actors.links import ties_of
+from actors.messages import NO_REPLY
+from actors.names import Names
+from actors.protection import protect
+from actors.outcomes import (
+    check_owed,
+    failed,
+    finished,
+    left_open_text,
+    run_unhandled,
+    wake_receiver,
+    work_off,
+)
+from actors.ref import (
+    BOUND,
+    IDLE,
+    MAX_DEPTH,
+    PARKED,
+    QUEUED,
+    RECEIVING,
+    RUNNING,
+    LocalRef,
+)
+from actors.reply import DIRECT
+from actors.reports import Reporter
+from actors.turns import Phase, Turn
+from actors.waits import Call, Receive, Wait, wait_in_task
+from actors.wheel import Wheel
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Callable
+
+    from trio._core._run import CancelStatus
+
+    from actors.run_state import RunState
+    from actors.system import System
+
+SLICE_MESSAGES: Final = 1024
+RUN_MESSAGES: Final = 64
+CLOCK_EVERY: Final = 16
+"""Messages of one actor's run between two looks at the clock."""
+MIN_SLICE_S: Final = 0.0005
+MAX_SLICE_S: Final = 0.020
+LONG_HANDLER_S: Final = 0.050
+MAX_SPARE: Final = 256
+"""Empty mailboxes kept for reuse."""
+
+
+class Scheduler:
+    """Run queue, tables and stepping of one system."""
+
+    def __init__(
+        self,
+        name: str,
+        run: RunState,
+        context: contextvars.Context,
+        now: Callable[[], float],
+        stopwatch: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.run = run
+        self.context = context
+        self.now = now
+        self.stopwatch = stopwatch
+        self.system: System
+        self.leader: trio.lowlevel.Task
+        self.base: CancelStatus
+        self.nursery: trio.Nursery
+        self.runq: deque[LocalRef | Wait] = deque()
+        self.spare: list[deque[Any]] = []
+        self.table: dict[LocalRef, None] = {}
+        self.names = Names()
+        self.numbers = itertools.count(1)
+        self.reporter = Reporter(now)
+        self.wheel = Wheel(self, now)
+        self.idle = False
+        self.closed = False
+        self.left = 0
+        self.depth = 0
+        self.slice_end = 0.0
+        self.long_handler = LONG_HANDLER_S
+        self.last_message: type = object
+        self.binding: tuple[Turn, Any] | None = None
+        self.fatal: BaseException | None = None
+
+    # -- queueing (from any code in the system's thread) ------------------------------------------
+
+    def wake(self) -> None:
+        """Wake the idle leader."""
+        self.idle = False
+        trio.lowlevel.reschedule(self.leader)
+
+    def enqueue(self, ref: LocalRef) -> None:
+        """Put an actor that is idle or held into the run queue."""
+        ref.status = QUEUED
+        self.runq.append(ref)
+        if self.idle:
+            self.wake()
+
+    def can_step_directly(self) -> bool:
+        """Whether an idle actor may be stepped here and now, inside the current actor's step."""
+        return (
+            self.left > 0
+            and self.depth < MAX_DEPTH
+            and self.run.current is not None
+            and is_clean(self.leader, self.base)
+        )
+
+    def find_cycle(
+        self, caller: LocalRef | None, callee: LocalRef, limit: int | None = 32
+    ) -> list[LocalRef] | None:
+        """See `cycles.find_cycle`."""
+        return None if caller is None else find_cycle(caller, callee, limit)
+
+    async def wait_as_child(self, owner: LocalRef, call: Call) -> None:
+        """Wait in a task of a nursery that a handler of `owner` has opened."""
+        waits = ties_of(owner).child_waits
+        waits[call] = None
+        try:
+            await wait_in_task(call)
+        finally:
+            waits.pop(call, None)
+
+    # -- the leader's slice -----------------------------------------------------------------------
+
+    def run_slice(self, seconds: float) -> tuple[Turn, Any] | None:
+        """Step runnable actors for one slice. Returns the turn to bind, if one needs the task."""
+        runq, stopwatch = self.runq, self.stopwatch
+        mark = stopwatch()
+        self.slice_end = mark + seconds
+        self.left = SLICE_MESSAGES
+        while runq and self.left > 0:
+            entry = runq.popleft()
+            if entry.__class__ is LocalRef:
+                self._run_actor(entry)  # type: ignore[arg-type]
+            else:
+                self._resume(entry)  # type: ignore[arg-type]
+            if self.binding is not None:
+                break
+            now = stopwatch()
+            if now - mark > self.long_handler:
+                self._report_long(entry, now - mark)
+            mark = now
+            if now >= self.slice_end:
+                break
+        self.left = 0
+        binding, self.binding = self.binding, None
+        return binding
+
+    def _report_long(self, entry: LocalRef | Wait, seconds: float) -> None:
+        ref = entry.turn.ref if isinstance(entry, Wait) and entry.turn is not None else entry
+        if isinstance(ref, LocalRef):
+            self.reporter.long_handler(ref, seconds, self.last_message.__qualname__)
+
+    def _run_actor(self, ref: LocalRef) -> None:
+        """Handle messages of `ref`: at most 64, as long as the slice lasts and no handler waits."""
+        if ref.status != QUEUED:
+            return
+        if ref.turn is not None:
+            wake_receiver(ref)
+            return
+        run = self.run
+        run.current = ref
+        ref.status = RUNNING
+        actor, handlers, new_context = ref.actor, ref.behaviour.handlers, self.context.copy
+        leader, base = self.leader, self.base
+        mailbox: Any = ref.mailbox
+        message: Any = None
+        count = 0
+        while True:
+            if ref.control is not None and not work_off(self, ref):
+                break
+            if not mailbox:
+                mailbox = ref.mailbox
+                if not mailbox:
+                    self.rest(ref)
+                    break
+            if count >= RUN_MESSAGES or self.left <= 0:
+                self.enqueue(ref)
+                break
+            count += 1
+            self.left -= 1
+            ref.entry = entry = mailbox.popleft()
+            message = entry.request if isinstance(entry, Call) else entry
+            handler = handlers.get(message.__class__)
+            context = new_context()
+            try:
+                if handler is None:
+                    result = run_unhandled(ref, context, message)
+                else:
+                    result = context.run(handler, actor, message)
+                if result.__class__ is CoroutineType:
+                    try:
+                        trap = context.run(result.send, None)
+                    except StopIteration as stop:
+                        result = stop.value
+                    else:
+                        self.hold(Turn(ref, result, context, Phase.MESSAGE), trap)
+                        break
+            except BaseException as error:
+                failed(self, ref, Phase.MESSAGE, error)
+                break
+            if not is_clean(leader, base):
+                self.left_open(ref, Phase.MESSAGE)
+                break
+            if message is not entry:
+                if result is NO_REPLY:
+                    check_owed(ref, entry)
+                else:
+                    entry.resolve(result)
+            if not count % CLOCK_EVERY and self.stopwatch() >= self.slice_end:
+                self.left = 0
+        run.current = None
+        self.last_message = message.__class__
+        self.reporter.counters.messages += count
+
+    def rest(self, ref: LocalRef) -> None:
+        """`ref` has nothing to do."""
+        ref.entry = None
+        ref.status = IDLE
+        mailbox = ref.mailbox
+        if mailbox is not None:
+            ref.mailbox = None
+            if len(self.spare) < MAX_SPARE:
+                self.spare.append(mailbox)
+
+    def _resume(self, wait: Wait) -> None:
+        """Go on with the handler that waited for `wait`, unless that is no longer what it waits for."""
+        turn = wait.turn
+        if turn is None or turn.wait is not wait:
+            return
+        ref = turn.ref
+        turn.wait = wait.turn = None
+        if is_exiting(ref):
+            wait.error = Unwind()
+        ref.status = RUNNING
+        self.left -= 1
+        run = self.run
+        run.current = ref
+        try:
+            trap = turn.context.run(turn.coroutine.send, None)
+        except StopIteration as stop:
+            result = stop.value
+        except BaseException as error:
+            ref.turn = None
+            failed(self, ref, turn.phase, error)
+            run.current = None
+            return
+        else:
+            self.hold(turn, trap)
+            run.current = None
+            return
+        ref.turn = None
+        if is_clean(self.leader, self.base):
+            finished(self, ref, turn.phase, result)
+        else:
+            self.left_open(ref, turn.phase)
+        run.current = None
+
+    def hold(self, turn: Turn, trap: Any) -> None:
+        """A handler waits: park it, or have the leader's task bound to it."""
+        ref = turn.ref
+        ref.turn = turn
+        if not isinstance(trap, Wait) or (
+            self.binding is None and not is_clean(self.leader, self.base)
+        ):
+            ref.status = BOUND
+            self.binding = (turn, trap)
+            self.left = 0
+            return
+        ref.status = RECEIVING if trap.__class__ is Receive else PARKED
+        turn.wait = trap
+        trap.turn = turn
+        if trap.done:
+            self.runq.append(trap)
+        elif is_exiting(ref):
+            trap.resolve(None, Unwind())
+
+    # -- the direct step --------------------------------------------------------------------------
+
+    def step_into(self, ref: LocalRef, request: object, caller: LocalRef) -> Any:
+        """Handle a call to the idle `ref` in the caller's step.
+
+        Returns the reply, or a `Call` if the reply is still to come.
+        """
+        run = self.run
+        run.current = ref
+        ref.status = RUNNING
+        ref.entry = DIRECT
+        caller.waiting = ref
+        self.depth += 1
+        self.left -= 1
+        context = self.context.copy()
+        handler = ref.behaviour.handlers.get(request.__class__)
+        try:
+            if handler is None:
+                ref.entry = Call(caller, ref, request)
+                result = run_unhandled(ref, context, request)
+            else:
+                result = context.run(handler, ref.actor, request)
+            if result.__class__ is CoroutineType:
+                try:
+                    trap = context.run(result.send, None)
+                except StopIteration as stop:
+                    result = stop.value
+                else:
+                    call = self._direct_call(ref, request, caller)
+                    self.hold(Turn(ref, result, context, Phase.MESSAGE), trap)
+                    return call
+        except BaseException as error:
+            call = self._direct_call(ref, request, caller)
+            failed(self, ref, Phase.MESSAGE, error)
+            return call
+        finally:
+            self.depth -= 1
+            run.current = caller
+        if not is_clean(self.leader, self.base):
+            call = self._direct_call(ref, request, caller)
+            self.left_open(ref, Phase.MESSAGE)
+            return call
+        if result is NO_REPLY:
+            result = self._direct_call(ref, request, caller)
+            check_owed(ref, result)
+        if ref.control is None and ref.mailbox is None:
+            ref.status = IDLE
+            ref.entry = None
+        else:
+            ref.entry = None
+            self.enqueue(ref)
+        caller.waiting = None
+        return result
+
+    def _direct_call(self, ref: LocalRef, request: object, caller: LocalRef) -> Call:
+        entry = ref.entry
+        if entry is DIRECT:
+            entry = ref.entry = Call(caller, ref, request)
+        call: Call = entry
+        call.ref = caller
+        call.request = request
+        return call
+
+    def start_directly(self, ref: LocalRef) -> None:
+        """Run the ``init`` of a new actor inside its parent's step."""
+        run = self.run
+        parent = run.current
+        self.depth += 1
+        try:
+            work_off(self, ref)
+        finally:
+            self.depth -= 1
+            run.current = parent
+
+    def step_phase(
+        self, ref: LocalRef, phase: Phase, function: Callable[..., Any], *args: Any
+    ) -> None:
+        """Run ``init``, ``terminate`` or ``run``."""
+        self.run.current = ref
+        ref.status = RUNNING
+        context = self.context.copy()
+        try:
+            result = context.run(function, ref.actor, *args)
+            if result.__class__ is CoroutineType:
+                try:
+                    trap = context.run(result.send, None)
+                except StopIteration as stop:
+                    result = stop.value
+                else:
+                    self.hold(Turn(ref, result, context, phase), trap)
+                    return
+        except BaseException as error:
+            failed(self, ref, phase, error)
+            return
+        if is_clean(self.leader, self.base):
+            finished(self, ref, phase, result)
+        else:
+            self.left_open(ref, phase)
+
+    def left_open(self, ref: LocalRef, phase: Phase) -> None:
+        """The actor's code, not bound to a task, left something of the leader's task open."""
+        leftovers = Leftovers(self.leader, self.base)
+        self.reporter.counters.left_open += 1
+        leftovers.detach(self.leader, self.base)
+        if leftovers.nurseries:
+            self.nursery.start_soon(leftovers.close, name="actors: close what a handler left open")
+        failed(self, ref, phase, LeftOpen(left_open_text(ref, leftovers.describe())))
+
+
+protect(Scheduler)

@@ -1,0 +1,248 @@
+"""`open_system`: a world of actors inside a trio program.
+
+    async with open_system(name="node") as system:
+        counter = await system.spawn(Counter, 5, name="counter")
+        print(await counter.call(Add(3)))
+
+Several systems may live in one process and in one trio run; they share nothing. When the block is
+left, also by an exception or an outer cancellation, the system stops in order: the actors without a
+parent get a shutdown signal, the newest first, each given time to end with all below it; then the
+rest; after `stop_timeout` seconds whatever is left is killed, and every coroutine is unwound before
+the block is left.
+
+Ctrl-C: a KeyboardInterrupt (or SystemExit) raised by a handler stops the system in the same order
+and is then raised from the block.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from actors import _trio_internals
+from actors.actor import local
+from actors.clocks import is_simulated, stopwatch, trio_clock
+from actors.control import control_of
+from actors.driver import Tasks
+from actors.errors import CalleeDied
+from actors.lifecycle import end_by_system, join, send_exit, send_kill, start
+from actors.portal import Portal
+from actors.protection import protect
+from actors.reasons import ExitReason, NoProc
+from actors.run_state import run_state
+from actors.scheduler import Scheduler
+from actors.waits import Wait, wait_for
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
+    from actors.ref import LocalRef, Ref
+    from actors.reports import Report
+
+STOP_TIMEOUT_S = 10.0
+KILL_TIMEOUT_S = 2.0
+"""After the stop timeout: time for killed actors to unwind, before they are reported and closed."""
+
+
+class System:
+    """One world of actors. Made by `open_system`."""
+
+    def __init__(self, scheduler: Scheduler, random: Random, body: trio.CancelScope) -> None:
+        self._scheduler = scheduler
+        self._body = body
+        self._stopping = False
+        self.random = random
+        """The system's source of randomness; seeded in simulation."""
+
+    def __repr__(self) -> str:
+        return f"<System {self.name!r}, {len(self._scheduler.table)} actors>"
+
+    @property
+    def name(self) -> str:
+        """The name given to `open_system`."""
+        return self._scheduler.name
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the orderly stop has begun."""
+        return self._stopping
+
+    async def spawn(
+        self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any
+    ) -> LocalRef:
+        """Start an actor without a parent; returns when its ``init`` has run.
+
+        Raises:
+            StartFailed: its construction or ``init`` failed.
+            AlreadyStarted: the name is taken.
+            SystemStopped: the system has stopped.
+        """
+        return await start(self._scheduler, cls, args, kwargs, name=name)
+
+    def whereis(self, name: Hashable) -> LocalRef | None:
+        """The living actor with this name."""
+        return self._scheduler.names.find(name)
+
+    def actors(self) -> tuple[LocalRef, ...]:
+        """All living actors, the oldest first."""
+        return tuple(self._scheduler.table)
+
+    def exit(self, ref: Ref, reason: ExitReason) -> None:
+        """Send an exit signal that comes from no actor."""
+        send_exit(local(ref), reason, None)
+
+    def kill(self, ref: Ref) -> None:
+        """End an actor whatever it does."""
+        send_kill(local(ref))
+
+    async def join(self, ref: Ref) -> ExitReason:
+        """Wait until `ref` has ended; its exit reason."""
+        return await wait_for(join(local(ref)), self._scheduler.run.current)  # type: ignore[return-value]
+
+    async def suspend(self, ref: Ref) -> None:
+        """Have `ref` leave its user messages waiting, from the end of the current one on."""
+        await self._inspect(ref, _suspend)
+
+    async def resume(self, ref: Ref) -> None:
+        """Undo `suspend`."""
+        target = local(ref)
+        if target.control is not None:
+            target.control.held = False
+            target.nudge()
+
+    async def get_state(self, ref: Ref) -> Actor:
+        """The actor object between two messages, for looking at; do not change or keep it."""
+        return await self._inspect(ref, _state)  # type: ignore[no-any-return]
+
+    async def _inspect(self, ref: Ref, function: Callable[[LocalRef], object]) -> Any:
+        target = local(ref)
+        current = self._scheduler.run.current
+        wait = Wait(current)
+        if not target.is_alive():
+            raise CalleeDied(target, NoProc())
+        control_of(target).requests.append((wait, function))
+        target.nudge()
+        return await wait_for(wait, current)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts since the start, and what is there now."""
+        scheduler = self._scheduler
+        return asdict(scheduler.reporter.counters) | {
+            "actors": len(scheduler.table),
+            "names": len(scheduler.names),
+            "runnable": len(scheduler.runq),
+            "deadlines": len(scheduler.wheel),
+            "tasks": len(scheduler.nursery.child_tasks),
+        }
+
+    def on_report(self, callback: Callable[[Report], object]) -> Callable[[], None]:
+        """Have `callback` called with every report; returns what removes it again."""
+        callbacks = self._scheduler.reporter.callbacks
+        callbacks.append(callback)
+        return lambda: callbacks.remove(callback) if callback in callbacks else None
+
+    def portal(self) -> Portal:
+        """A way in for other threads."""
+        return Portal(trio.lowlevel.current_trio_token())
+
+    def stop_soon(self) -> None:
+        """Cancel the body of ``async with open_system``; the orderly stop follows."""
+        self._body.cancel()
+
+    def note_fatal(self, error: BaseException) -> None:
+        """Stop the system if `error` is or contains a KeyboardInterrupt or SystemExit."""
+        if isinstance(error, Exception) and not isinstance(error, BaseExceptionGroup):
+            return
+        fatal: BaseException | None = None
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            fatal = error
+        elif isinstance(error, BaseExceptionGroup):
+            fatal = error.subgroup((KeyboardInterrupt, SystemExit))
+        if fatal is not None and self._scheduler.fatal is None:
+            self._scheduler.fatal = fatal
+            self.stop_soon()
+
+
+def _suspend(ref: LocalRef) -> None:
+    control_of(ref).held = True
+
+
+def _state(ref: LocalRef) -> Actor | None:
+    return ref.actor
+
+
+@asynccontextmanager
+async def open_system(
+    name: str = "actors",
+    *,
+    seed: int | None = None,
+    deterministic: bool | None = None,
+    stop_timeout: float = STOP_TIMEOUT_S,
+) -> AsyncIterator[System]:
+    """Open a system of actors for the duration of the block.
+
+    Args:
+        name: appears in refs and logs.
+        seed: of ``system.random``; None takes one from the operating system.
+        deterministic: end slices by counts only, never by time, so that a seed replays the same
+            history. Default: whether trio runs on a `MockClock`.
+        stop_timeout: seconds for the orderly stop; then everything is killed.
+    """
+    _trio_internals.check()
+    scheduler = Scheduler(
+        name,
+        run_state(),
+        contextvars.copy_context(),
+        trio_clock(),
+        stopwatch(deterministic=is_simulated() if deterministic is None else deterministic),
+    )
+    body = trio.CancelScope()
+    system = scheduler.system = System(scheduler, Random(seed), body)
+    error: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        scheduler.nursery = nursery
+        tasks = Tasks(scheduler)
+        nursery.start_soon(scheduler.wheel.keep_time, name=f"actors {name}: timekeeper")
+        tasks.promote()
+        try:
+            with body:
+                yield system
+        except BaseException as raised:
+            error = raised
+        with trio.CancelScope(shield=True):
+            await _stop(system, scheduler, stop_timeout)
+        nursery.cancel_scope.cancel()
+    if scheduler.fatal is not None:
+        raise scheduler.fatal
+    if error is not None:
+        raise error
+
+
+async def _stop(system: System, scheduler: Scheduler, timeout: float) -> None:  # noqa: ASYNC109
+    system._stopping = True
+    with trio.move_on_after(timeout):
+        await _end_all(scheduler, [ref for ref in scheduler.table if ref.parent is None])
+        await _end_all(scheduler, list(scheduler.table))
+    with trio.move_on_after(KILL_TIMEOUT_S):
+        while scheduler.table:
+            for ref in tuple(scheduler.table):
+                send_kill(ref)
+            await wait_for(join(next(iter(scheduler.table))), None)
+    scheduler.closed = True
+    if scheduler.idle:
+        scheduler.wake()
+
+
+async def _end_all(scheduler: Scheduler, refs: list[LocalRef]) -> None:
+    for ref in reversed(refs):
+        if ref.is_alive():
+            end_by_system(ref)
+            await wait_for(join(ref), None)
+
+
+protect(System, _suspend, _state, _stop, _end_all)

@@ -1,0 +1,106 @@
+"""`TaskActor`: an actor that keeps a nursery or a connection open for life.
+
+Where an ordinary actor must close in a message what it opens in it, a task actor has one coroutine,
+``run``, in a trio task of its own, and fetches its messages itself::
+
+    class Listener(TaskActor):
+        async def run(self) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.accept)
+                while True:
+                    message = await self.receive()
+                    await self.dispatch(message)
+
+``init`` has run before ``spawn`` returns; then ``run`` starts. When it returns, the actor ends with
+`Normal`, when it raises, with the crash. A task actor that traps exits gets every exit signal as an
+`Exit` message, also its parent's: it should then return from ``run``.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+from typing import Any
+
+from actors.actor import Actor
+from actors.errors import ActorError, Reject, Unhandled
+from actors.messages import NO_REPLY
+from actors.outcomes import check_owed
+from actors.protection import protect
+from actors.waits import Call, Receive, park
+
+
+class TaskActor(Actor):
+    """Base of actors with a coroutine of their own. Override ``run``."""
+
+    __slots__ = ()
+
+    async def run(self) -> None:
+        """The actor's life. Use ``self.receive()`` to get messages."""
+        raise NotImplementedError(f"{type(self).__qualname__} must override run()")
+
+    async def _run_as_task(self) -> None:
+        await self.run()
+
+    async def receive(self) -> Any:
+        """The next message; waits for it. For a call, then reply with `dispatch` or `reply_to`.
+
+        Only ``run`` itself may receive, not tasks that it has started.
+
+        Raises:
+            ActorError: called from elsewhere.
+        """
+        ref = self.ref
+        if ref.scheduler.run.current is not ref:
+            raise ActorError("receive() belongs to the coroutine of run(), not to other tasks")
+        self._drop_entry()
+        while not ref.mailbox:
+            await _receive(ref)
+        ref.entry = entry = ref.mailbox.popleft()
+        ref.scheduler.reporter.counters.messages += 1
+        return entry.request if isinstance(entry, Call) else entry
+
+    async def dispatch(self, message: Any) -> None:
+        """Handle `message`, the one just received, with its ``@on`` method, and reply if it was called."""
+        ref = self.ref
+        entry = ref.entry
+        call = entry if isinstance(entry, Call) and entry.request is message else None
+        handler = ref.behaviour.handlers.get(type(message))
+        try:
+            if handler is not None:
+                result = handler(self, message)
+            elif call is not None:
+                kind = type(message).__qualname__
+                raise Reject(
+                    Unhandled(f"{ref!r} has no handler for {kind}; add one with @on({kind})")
+                )
+            else:
+                result = self.handle_info(message)
+            if isinstance(result, CoroutineType):
+                result = await result
+        except Reject as rejection:
+            if call is None:
+                raise
+            call.resolve(None, rejection.error)
+            return
+        if call is None:
+            return
+        if result is NO_REPLY:
+            check_owed(ref, call)
+        else:
+            call.resolve(result)
+
+    def _drop_entry(self) -> None:
+        entry = self.ref.entry
+        self.ref.entry = None
+        if isinstance(entry, Call):
+            check_owed(self.ref, entry)
+
+
+async def _receive(ref: Any) -> None:
+    wait = Receive(ref)
+    await park(wait)
+    if wait.error is not None:
+        raise wait.take_error()
+
+
+protect(TaskActor, _receive)
