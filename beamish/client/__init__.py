@@ -1,4 +1,4 @@
-"""The Python client: chat with Beamish nodes from a trio program, over any number of lost connections.
+"""The Python client: chat with Beamish nodes from trio, over any number of lost connections.
 
     async with open_client("ws://127.0.0.1:8080/ws", user="alice", password="secret") as client:
         await client.send(client.direct("bob"), "hello")
@@ -21,19 +21,20 @@ on_event=None, settings=Settings(), wait=True)` is an async context manager.
   given; unanswered commands then end in `OutcomeUnknown`.
 - `store`: `MemoryStore()` (the default) or `FileStore(path)`. Closing a client and opening another
   with the same store goes on where the first stopped: same device, cursor and unanswered commands.
-- `wait=True` returns once attached, raising what made that impossible (`AuthenticationFailed`,
+- `wait=True` returns once logged in, raising what made that impossible (`AuthenticationFailed`,
   `Unreachable`, ...); `wait=False` returns at once, commands queue meanwhile.
 - `connect`: the transport seam, `async connect(url, nursery) -> Transport`; see `transport.py`.
 - `random`: source of tags, jitter and the choice of URL (`random.Random`); time is trio's clock.
 
 Commands
 --------
-- `await client.send(conversation, text) -> Sent`, `create_group(title, members=(), *, open=False)
-  -> Changed`, `invite(conversation, user)`, `join(conversation)`, `leave(conversation)`,
-  `remove(conversation, user)`, `set_role(conversation, user, role)` -> `Changed`: numbered commands.
-  Each has a `..._nowait` twin that returns a `PendingCommand` at once (`await pending.result()`,
-  `pending.done`, `pending.first_written_at` on trio's clock, `on_done=callback(pending)`) or raises
-  `OutboxFull`; the waiting forms wait for room. At most 64 are unanswered per conversation.
+- Numbered commands: `await client.send(conversation, text) -> Sent`; with a result `Changed`
+  `create_group(title, members=(), *, open=False)`, `invite(conversation, user)`,
+  `join(conversation)`, `leave(conversation)`, `remove(conversation, user)`,
+  `set_role(conversation, user, role)`. Each has a `..._nowait` twin that returns a
+  `PendingCommand` at once (`await pending.result()`, `pending.done`, `pending.first_written_at` on
+  trio's clock, `on_done=callback(pending)`) or raises `OutboxFull`; the waiting forms wait for
+  room. At most 64 are unanswered per conversation.
   A command has its number and tag, and is in the store, before its first byte is written; it is
   sent again on every connection until it is answered. Within a conversation commands keep the order
   of their calls, through refusals too: a retryable refusal is retried, after the time the node
@@ -57,8 +58,10 @@ Receiving
 - What is received is committed to the store together with the cursor, then handed over, then
   acknowledged. With a durable store the acknowledgement (which raises *delivered*) follows the
   commit; with a volatile one it follows the hand-over: an event counts as handed over when the
-  iterator is asked for the next one, or the hook has returned. After a crash of the program, what was
-  stored and not handed over is handed over first: at least once over crashes, once otherwise.
+  iterator is asked for the next one, or the hook has returned. After a crash of the program, what
+  was stored and not handed over is handed over first: at least once over crashes, once otherwise.
+- After a `Snapshot` whose reason is `other_epoch` or `ahead` the node's data are those of a
+  restored backup: forget all records; what is visible follows again from history.
 - At most `Settings.event_limit` records wait for the iterator. Beyond that the client stops
   applying updates and fetches them when there is room, so a slow consumer costs no memory and
   replies still pass.
@@ -75,6 +78,7 @@ client.wait_connected()`. `await client.settled()` waits until no command is una
 
 from __future__ import annotations
 
+from beamish.client.client import Client, Events, Statistics
 from beamish.client.errors import (
     AlreadyExists,
     AuthenticationFailed,
@@ -103,26 +107,38 @@ from beamish.client.events import (
     Message,
     OtherItem,
     Page,
+    ReadState,
     Receipt,
     Record,
     Sent,
     Snapshot,
     event_of,
 )
+from beamish.client.opening import open_client
+from beamish.client.pending import PendingCommand
+from beamish.client.settings import Settings
+from beamish.client.store import Batch, Identity, MemoryStore, Store, StoredCommand, StoredState
+from beamish.client.transport import Connect, Transport, websocket_connector
 
 __all__ = [
     "AlreadyExists",
     "AuthenticationFailed",
     "BadRequest",
+    "Batch",
     "Changed",
+    "Client",
     "ClientClosed",
     "ClientError",
     "CommandError",
+    "Connect",
     "Connected",
     "ConversationChanged",
     "Disconnected",
     "Event",
+    "Events",
+    "Identity",
     "Marks",
+    "MemoryStore",
     "Message",
     "NotAllowed",
     "NotFound",
@@ -131,14 +147,24 @@ __all__ = [
     "OutboxFull",
     "OutcomeUnknown",
     "Page",
+    "PendingCommand",
+    "ReadState",
     "Receipt",
     "Record",
     "Sent",
+    "Settings",
     "Snapshot",
+    "Statistics",
+    "Store",
     "StoreError",
+    "StoredCommand",
+    "StoredState",
+    "Transport",
     "TransportClosed",
     "Unavailable",
     "Unreachable",
     "VersionNotSupported",
     "event_of",
+    "open_client",
+    "websocket_connector",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 Record = dict[str, Any]
-"""One record of a conversation as the node sent it: `n`, `type`, `by`, `at` and its type's fields."""
+"""One record of a conversation as a node sent it: `n`, `type`, `by`, `at` and the type's fields."""
 
 
 class Message(NamedTuple):
@@ -26,7 +26,7 @@ class Message(NamedTuple):
 
 
 class ConversationChanged(NamedTuple):
-    """Any other record: `type` is create, join, leave, invite, remove, role or one of later nodes."""
+    """Any other record: `type` is create, join, leave, invite, remove, role or a later one."""
 
     conversation: str
     n: int
@@ -37,11 +37,12 @@ class ConversationChanged(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """This user's own levels in `conversation` have risen; None: unchanged."""
+    """The own levels in `conversation` (record numbers), and how many messages are unread."""
 
     conversation: str
-    read: int | None
-    delivered: int | None
+    read: int
+    delivered: int
+    unread: int
 
 
 class Receipt(NamedTuple):
@@ -49,8 +50,8 @@ class Receipt(NamedTuple):
 
     conversation: str
     user: str | None
-    delivered: int | None
-    read: int | None
+    delivered: int
+    read: int
 
 
 class OtherItem(NamedTuple):
@@ -111,6 +112,14 @@ class Changed(NamedTuple):
 
     conversation: str
     n: int
+    at: int
+
+
+class ReadState(NamedTuple):
+    """The own read mark (a record number) and the messages still unread above it."""
+
+    read: int
+    unread: int
 
 
 class Page(NamedTuple):

@@ -1,0 +1,154 @@
+"""`open_client`: from arguments and a store to a living client, and back to a store at rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random, SystemRandom
+from typing import Any
+
+import trio
+
+from beamish.client.client import Client, changed_from, sent_from
+from beamish.client.connection import Connection
+from beamish.client.core import Core, Credentials
+from beamish.client.delivery import Delivery, OnEvent, OnRecords
+from beamish.client.errors import ClientClosed, StoreError
+from beamish.client.inbox import Inbox
+from beamish.client.outbox import Outbox
+from beamish.client.questions import Questions
+from beamish.client.reads import ReadMarks
+from beamish.client.settings import Settings
+from beamish.client.store import MemoryStore, Store, StoredState
+from beamish.client.transport import Codec, Connect, websocket_connector
+from beamish.client.wire import Item, wire
+
+
+@asynccontextmanager
+async def open_client(
+    urls: str | Sequence[str],
+    *,
+    user: str,
+    password: str | None = None,
+    token: str | None = None,
+    register: bool = False,
+    display: str | None = None,
+    device_name: str | None = None,
+    store: Store | None = None,
+    codec: Codec = "msgpack",
+    connect: Connect | None = None,
+    random: Random | None = None,
+    on_records: OnRecords | None = None,
+    on_event: OnEvent | None = None,
+    settings: Settings | None = None,
+    wait: bool = True,
+) -> AsyncIterator[Client]:
+    """A client of `user` at one of `urls`; the package's docstring explains each argument.
+
+    Raises:
+        AuthenticationFailed: the node accepts neither token nor password.
+        Unreachable: no node answered for `settings.give_up` seconds.
+        StoreError: the store is in use, damaged or another user's.
+        ValueError: an argument makes no sense.
+    """
+    settings = settings or Settings()
+    addresses = [urls] if isinstance(urls, str) else list(urls)
+    if not addresses:
+        raise ValueError("open_client needs the address of a node: ws://HOST:PORT/ws")
+    store = MemoryStore() if store is None else store
+    random = SystemRandom() if random is None else random
+    state = await store.load()
+    try:
+        if state.identity is not None and state.identity.user != user:
+            raise StoreError(
+                f"this store is {state.identity.user}'s, not {user}'s: give each a store of its own"
+            )
+        core = _core(
+            Credentials(user, password, token, register, display, device_name),
+            settings,
+            store,
+            state,
+            codec=codec,
+            connect=connect,
+            random=random,
+            delivery=Delivery(store, on_records, on_event, settings.event_limit),
+        )
+        reads = ReadMarks(random)
+        async with _running(core, Connection(core, addresses, reads)):
+            client = Client(core, reads)
+            if wait:
+                await client.wait_connected()
+            yield client
+    finally:
+        with trio.CancelScope(shield=True):
+            await store.release()
+
+
+@asynccontextmanager
+async def _running(core: Core, connection: Connection) -> AsyncIterator[None]:
+    """The connection's task for as long as the body runs, with an orderly goodbye.
+
+    A single exception, from the body or a callback, leaves as itself, not in a group.
+    """
+    ended = trio.Event()
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def run() -> None:
+                await connection.run()
+                ended.set()
+
+            nursery.start_soon(run)
+            try:
+                yield
+            finally:
+                with trio.CancelScope(shield=True):
+                    await core.commit(core.outbox.batch())
+                    core.fail(ClientClosed("the client was closed"))
+                    if core.link is not None:
+                        with trio.move_on_after(core.settings.close_timeout):
+                            await ended.wait()
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _single(group) from None
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return inner
+
+
+def _core(
+    credentials: Credentials,
+    settings: Settings,
+    store: Store,
+    state: StoredState,
+    *,
+    codec: Codec,
+    connect: Connect | None,
+    random: Random,
+    delivery: Delivery,
+) -> Core:
+    outbox = Outbox(random, settings.max_pending)
+    outbox.restore(state.numbers, state.commands, _converter)
+    delivery.restore(state.items, state.sequence, state.cursor[1])
+    return Core(
+        credentials=credentials,
+        settings=settings,
+        store=store,
+        wire=wire(codec),
+        connect=websocket_connector(codec) if connect is None else connect,
+        random=random,
+        inbox=Inbox(state),
+        outbox=outbox,
+        questions=Questions(random),
+        delivery=delivery,
+        identity=state.identity,
+        token=credentials.token if state.identity is None else state.identity.token,
+    )
+
+
+def _converter(command: str) -> Callable[[Item], Any]:
+    return sent_from if command == "send" else changed_from
