@@ -34,6 +34,11 @@ from storage.statistics import Counters
 FREE_CHECK_S = 0.1
 PROBE_S = 0.25
 FULL_MARGIN = 1 << 20
+FULL_IN_A_ROW = 4
+"""Writes of a group that may fail for want of space, one after the other, before the rest is
+refused untried: a small one may still fit where a large one does not."""
+
+_FULL = Refused("full", "the disk is full; free some space")
 
 logger = logging.getLogger("storage")
 
@@ -49,7 +54,7 @@ class Committer:
         counters: Counters,
         *,
         reserve: int,
-        before_sync: Callable[[], None],
+        sync: Callable[[Callable[[], None]], None],
     ) -> None:
         self.store: LmdbStore | None = store
         self.lock = host.Lock()  # held by whoever reads, and by us while we reopen
@@ -61,7 +66,7 @@ class Committer:
         self._ballast = ballast
         self._counters = counters
         self._reserve = reserve
-        self._before_sync = before_sync
+        self._sync = sync
         self._checked_at = float("-inf")
         self._written = 0
         self._probe_at = float("-inf")
@@ -74,6 +79,17 @@ class Committer:
         left = [ticket for ticket, outcome in zip(group, outcomes, strict=True) if outcome is None]
         rest = iter(self._attempt(left) if left else [])
         return [next(rest) if outcome is None else outcome for outcome in outcomes]
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the state of the disk must be looked at even when nothing is written."""
+        return self.low or self.failing is not None
+
+    def look(self) -> None:
+        """Look at the disk again."""
+        self._check_disk()
+        if self.failing is not None:
+            self._probe()
 
     def tidy(self) -> bool:
         """Use idle time to remove truncated records; whether more remain."""
@@ -153,16 +169,16 @@ class Committer:
 
     def _commit(self, group: list[Ticket]) -> list[WriteOutcome]:
         assert self.store is not None
-        begun = 0.0
+        took: list[float] = []
 
-        def before_sync() -> None:
-            nonlocal begun
+        def sync(commit: Callable[[], None]) -> None:
             begun = host.monotonic()
-            self._before_sync()
+            self._sync(commit)
+            took.append(host.monotonic() - begun)
 
-        outcomes = self.store.commit([ticket.op for ticket in group], host.wall_ms(), before_sync)
-        if begun:
-            self._counters.committed(len(group), (host.monotonic() - begun) * 1000)
+        outcomes = self.store.commit([ticket.op for ticket in group], host.wall_ms(), sync)
+        if took:
+            self._counters.committed(len(group), took[0] * 1000)
         self._written += sum(ticket.size for ticket in group)
         return outcomes
 
@@ -195,7 +211,8 @@ class Committer:
     def _is_full(self, group: list[Ticket], error: CommitError) -> bool:
         if isinstance(error.cause, lmdb.MapFullError):
             return True
-        if getattr(error.cause, "code", 0) in (errno.ENOSPC, errno.EDQUOT):
+        number = getattr(error.cause, "code", None) or getattr(error.cause, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT):
             return True
         try:
             self.free = host.free_bytes(self._path)
@@ -210,22 +227,25 @@ class Committer:
         if released:
             logger.error("the disk of %s is full: its ballast is given up", self._path)
         outcomes: list[WriteOutcome] = []
+        in_a_row = 0
         for ticket in group:
-            outcomes += self._when_full(ticket)
+            outcome = self._when_full(ticket) if in_a_row < FULL_IN_A_ROW else _FULL
+            in_a_row = in_a_row + 1 if outcome is _FULL else 0
+            outcomes.append(outcome)
         return outcomes
 
-    def _when_full(self, ticket: Ticket) -> list[WriteOutcome]:
+    def _when_full(self, ticket: Ticket) -> WriteOutcome:
         if self.store is not None:
             try:
-                return self._commit([ticket])
+                return self._commit([ticket])[0]
             except CommitError as error:
                 if error.maybe or not self._is_full([ticket], error):
                     self._poisoned(str(error))
-                    return [OutcomeUnknown(f"the commit failed: {error}")]
+                    return OutcomeUnknown(f"the commit failed: {error}")
                 self._reopen()
             except Exception as error:
-                return self._one_by_one([ticket], error)
-        return [Refused("full", "the disk is full; free some space")]
+                return self._one_by_one([ticket], error)[0]
+        return _FULL
 
     # -- a failing disk ---------------------------------------------------------------------------
 

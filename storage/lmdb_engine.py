@@ -21,7 +21,7 @@ from storage import host
 from storage.directory import Ballast, Directory
 from storage.intake import Intake, Ticket
 from storage.journal import Journal, answer
-from storage.lmdb_commits import Committer
+from storage.lmdb_commits import PROBE_S, Committer
 from storage.lmdb_open import open_store
 from storage.operations import (
     EPOCH_LIMIT,
@@ -65,16 +65,17 @@ async def open_lmdb(
     max_queued: int = 65_536,
     max_queued_bytes: int = 64 << 20,
     sync_delay_s: float = 0.0,
-    sync_hook: Callable[[], None] | None = None,
+    sync_hook: Callable[[Callable[[], None]], None] | None = None,
     close_timeout_s: float = 30.0,
 ) -> AsyncIterator[LmdbJournal]:
     """The journal in a directory, which is made if it does not exist, for as long as the context.
 
     ``reserve_bytes``: below so much free space commands are refused. ``ballast_bytes``: size of the
     file given up when the disk is truly full (0: none). The queues hold at most ``max_queued``
-    writes, as many reads, and ``max_queued_bytes`` of writes. ``sync_delay_s`` and ``sync_hook``
-    (run in the commit thread) come before each sync, for tests and benches. At the end what was
-    submitted is still committed; what has not been after ``close_timeout_s`` becomes unknown.
+    writes, as many reads, and ``max_queued_bytes`` of writes. For tests and benches, in the commit
+    thread: ``sync_delay_s`` passes before each commit, and ``sync_hook`` is given the function that
+    commits and syncs, to call it when it likes; an `OSError` from it is a failed commit. At the end
+    what was submitted is still committed; what is not after ``close_timeout_s`` becomes unknown.
 
     Raises `storage.DirectoryError`, a sentence, if the directory is foreign, damaged, newer or in
     use.
@@ -84,20 +85,20 @@ async def open_lmdb(
     clean = True
     try:
 
-        def before_sync() -> None:
+        def sync(commit: Callable[[], None]) -> None:
             if sync_delay_s:
                 host.sleep(sync_delay_s)
-            if sync_hook is not None:
-                sync_hook()
+            if sync_hook is None:
+                commit()
+            else:
+                sync_hook(commit)
 
         counters = Counters()
 
         def open_committer() -> Committer:
             store = open_store(directory, new_epoch)
             ballast = Ballast(place, ballast_bytes)
-            return Committer(
-                place, store, ballast, counters, reserve=reserve_bytes, before_sync=before_sync
-            )
+            return Committer(place, store, ballast, counters, reserve=reserve_bytes, sync=sync)
 
         committer = await trio.to_thread.run_sync(open_committer)
         journal = LmdbJournal(committer, counters, max_queued, max_queued_bytes)
@@ -258,7 +259,8 @@ class LmdbJournal(Journal):
         while True:
             with self._writes:
                 while not (self._intake or self._closing or tidy):
-                    self._writes.wait()
+                    if not self._writes.wait(PROBE_S if self._committer.troubled else None):
+                        break
                 if self._closing and not self._intake:
                     break
                 group = self._in_commit = self._intake.take()
@@ -268,6 +270,8 @@ class LmdbJournal(Journal):
                     self._committed.append((group, outcomes))
                     self._in_commit = []
                 self._post(self._deliver_writes)
+            elif self._committer.troubled:
+                self._committer.look()
             tidy = self._committer.tidy()
         self._post(self._ended[0].set)
 

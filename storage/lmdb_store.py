@@ -123,15 +123,17 @@ class LmdbStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def commit(
-        self, ops: Sequence[Write], now_ms: int, before_sync: Callable[[], None]
+        self, ops: Sequence[Write], now_ms: int, sync: Callable[[Callable[[], None]], None]
     ) -> list[WriteOutcome]:
-        """Carry out a group in one transaction; raises `CommitError` or `DamagedError`."""
+        """Carry out a group in one transaction; raises `CommitError` or `DamagedError`.
+
+        ``sync`` is given the function that commits, and calls it.
+        """
         with _Transaction(self.environment) as txn:
             group = _Group(self, txn.raw, now_ms)
             outcomes: list[WriteOutcome] = [group.add(op) for op in ops]
             if group.write():
-                before_sync()
-                txn.commit()
+                txn.commit(sync)
                 group.remember()
         return outcomes
 
@@ -187,9 +189,15 @@ class _Transaction:
     def __enter__(self) -> Self:
         return self
 
-    def commit(self) -> None:
+    def commit(self, sync: Callable[[Callable[[], None]], None] | None = None) -> None:
         """Write and sync."""
         self._syncing = True
+        if sync is None:
+            self._commit()
+        else:
+            sync(self._commit)
+
+    def _commit(self) -> None:
         self.raw.commit()
         self._committed = True
 
@@ -199,7 +207,7 @@ class _Transaction:
         if not self._committed:
             self.raw.abort()
         if isinstance(error, (lmdb.Error, OSError)):
-            maybe = self._syncing and self._refuses_more()
+            maybe = self._committed or (self._syncing and self._refuses_more())
             raise CommitError(error, maybe=maybe, syncing=self._syncing) from error
 
     def _refuses_more(self) -> bool:
