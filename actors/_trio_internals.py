@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class TrioChanged(RuntimeError):
-    """This version of trio lacks something that the runtime's safety rules need."""
+    """The installed trio lacks something that the runtime's safety rules need."""
 
 
 def check() -> None:
@@ -102,7 +102,7 @@ class Leftovers:
         return " and ".join(parts) or "a cancel scope closed that it had not opened"
 
     def detach(self, task: Task, base: CancelStatus) -> None:
-        """Take everything out of `task`, which is clean afterwards. Locks are broken, as by its end."""
+        """Take everything out of `task`, clean afterwards. Locks are broken, as by its end."""
         for lot in list(_LOT_OWNERS.get(task, ())):
             lot.break_lot(task)
         task._child_nurseries.clear()
@@ -141,7 +141,7 @@ def _scopes_above(task: Task, base: CancelStatus) -> list[trio.CancelScope]:
 
 
 async def close_in_place(scopes: list[trio.CancelScope], nurseries: list[Nursery]) -> None:
-    """Close `scopes` (innermost first) of the current task, those of `nurseries` with their children."""
+    """Close `scopes` (innermost first) of the current task, nurseries with their children."""
     owned = {id(nursery.cancel_scope): nursery for nursery in nurseries}
     for scope in scopes:
         nursery = owned.get(id(scope))
@@ -152,7 +152,7 @@ async def close_in_place(scopes: list[trio.CancelScope], nurseries: list[Nursery
 
 
 def unshield(task: Task, base: CancelStatus) -> None:
-    """Remove the shields of all scopes of `task` above `base`, so that a cancellation gets through."""
+    """Remove the shields of all scopes of `task` above `base`, so that a cancellation passes."""
     for scope in _scopes_above(task, base):
         scope.shield = False
 

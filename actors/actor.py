@@ -142,7 +142,7 @@ class Actor:
         return _timers.start_timer(self.ref, seconds, message)
 
     def cancel_timer(self, timer: TimerRef) -> bool:
-        """Cancel a timer. False if it had fired (its message may be in the mailbox) or was cancelled."""
+        """Cancel a timer. False if its message was sent, or it was cancelled, before."""
         return _timers.cancel_timer(timer)
 
     async def sleep(self, seconds: float) -> None:

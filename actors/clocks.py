@@ -1,8 +1,8 @@
 """The runtime's only way to the time.
 
-Deadlines live on trio's clock, so they follow a `trio.testing.MockClock`. The stopwatch measures how
-long handlers and slices take; in a deterministic system it stands still, so that neither wall time
-nor simulated time ever ends a slice or makes a report.
+Deadlines live on trio's clock, so they follow a `trio.testing.MockClock`. The stopwatch measures
+how long handlers and slices take; in a deterministic system it stands still, so that neither wall
+time nor simulated time ever ends a slice or makes a report.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from actors.scheduler import MAX_SLICE_S, MIN_SLICE_S
 from actors.waits import Receive, Wait, wait_in_task
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from trio._core._run import CancelStatus
 
@@ -80,10 +80,10 @@ class Tasks:
             scheduler.leader = task
             scheduler.base = base = cancel_status(task)
             bound = await self._lead()
-            if bound is None:
-                return False
-            self.promote()
-            return await self._drive(*bound, scope, base)
+            if bound is not None:
+                self.promote()
+                return await self._drive(*bound, scope, base)
+        return False
 
     async def _lead(self) -> tuple[Turn, Any] | None:
         scheduler = self._scheduler
@@ -143,16 +143,17 @@ class Tasks:
 
     async def _steps(self, turn: Turn, trap: Any) -> Any:
         run, ref = self._scheduler.run, turn.ref
-        step, value = turn.coroutine.send, None
+        coroutine = turn.coroutine
         while True:
+            step: Callable[[Any], Any] = coroutine.send
+            value: Any = None
             if isinstance(trap, Wait):
                 await self._wait(turn, trap)
-                step, value = turn.coroutine.send, None
             else:
                 try:
-                    step, value = turn.coroutine.send, await _forward(trap)
+                    value = await _forward(trap)
                 except BaseException as error:
-                    step, value = turn.coroutine.throw, error  # type: ignore[assignment]
+                    step, value = coroutine.throw, error
             run.current = ref
             try:
                 trap = turn.context.run(step, value)

@@ -25,7 +25,7 @@ class CallError(ActorError):
 
 
 class CallTimeout(CallError):
-    """The reply did not come in time. The callee may still handle the request; its reply is dropped."""
+    """The reply did not come in time. The callee may still handle the request, in vain."""
 
 
 class CalleeDied(CallError):
@@ -108,4 +108,4 @@ class LeftOpen(ActorError):
 
 
 class Unwind(BaseException):
-    """Raised at every wait of a handler whose actor has been killed or must exit. Do not swallow it."""
+    """Raised at every wait of a handler whose actor must end. Do not swallow it."""

@@ -19,12 +19,35 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 R = TypeVar("R")
 M_co = TypeVar("M_co", covariant=True)
+Q_co = TypeVar("Q_co", bound=Request[Any], covariant=True)
 
 _MARK = "__handles__"
 
 
-class On(Generic[M_co]):
-    """The decorator that `on` returns."""
+class OnRequest(Generic[Q_co]):
+    """The decorator that `on` returns for a request: the handler returns its reply."""
+
+    __slots__ = ("_message_type",)
+
+    def __init__(self, message_type: Callable[..., Q_co]) -> None:
+        self._message_type = message_type
+
+    @overload
+    def __call__(
+        self: OnRequest[Request[R]],
+        handler: Callable[[A, Q_co], Coroutine[Any, Any, R | NoReply]],
+    ) -> Callable[[A, Q_co], Coroutine[Any, Any, R | NoReply]]: ...
+    @overload
+    def __call__(
+        self: OnRequest[Request[R]], handler: Callable[[A, Q_co], R | NoReply]
+    ) -> Callable[[A, Q_co], R | NoReply]: ...
+    def __call__(self, handler: Any) -> Any:
+        """Mark `handler`; it stays an ordinary method."""
+        return _mark(handler, self._message_type)
+
+
+class OnMessage(Generic[M_co]):
+    """The decorator that `on` returns for any other message: the handler returns nothing."""
 
     __slots__ = ("_message_type",)
 
@@ -33,27 +56,26 @@ class On(Generic[M_co]):
 
     @overload
     def __call__(
-        self: On[Request[R]],
-        handler: Callable[[A, M_co], Coroutine[Any, Any, R | NoReply]],
-    ) -> Callable[[A, M_co], Coroutine[Any, Any, R | NoReply]]: ...
-    @overload
-    def __call__(
-        self: On[Request[R]], handler: Callable[[A, M_co], R | NoReply]
-    ) -> Callable[[A, M_co], R | NoReply]: ...
-    @overload
-    def __call__(
         self, handler: Callable[[A, M_co], Coroutine[Any, Any, None]]
     ) -> Callable[[A, M_co], Coroutine[Any, Any, None]]: ...
     @overload
     def __call__(self, handler: Callable[[A, M_co], None]) -> Callable[[A, M_co], None]: ...
     def __call__(self, handler: Any) -> Any:
         """Mark `handler`; it stays an ordinary method."""
-        marks: tuple[Any, ...] = getattr(handler, _MARK, ())
-        setattr(handler, _MARK, (*marks, self._message_type))
-        return handler
+        return _mark(handler, self._message_type)
 
 
-def on(message_type: Callable[..., M_co]) -> On[M_co]:
+def _mark(handler: Any, message_type: Any) -> Any:
+    marks: tuple[Any, ...] = getattr(handler, _MARK, ())
+    setattr(handler, _MARK, (*marks, message_type))
+    return handler
+
+
+@overload
+def on(message_type: Callable[..., Q_co]) -> OnRequest[Q_co]: ...  # type: ignore[overload-overlap]
+@overload
+def on(message_type: Callable[..., M_co]) -> OnMessage[M_co]: ...
+def on(message_type: Any) -> Any:
     """Have the decorated method handle messages whose type is exactly `message_type`.
 
     The handler takes ``(self, message)`` and may be ``def`` or ``async def``. For a `Request[R]` it
@@ -64,7 +86,7 @@ def on(message_type: Callable[..., M_co]) -> On[M_co]:
     """
     if not isinstance(message_type, type):
         raise TypeError(f"@on takes a message class, not {message_type!r}; write @on(MyMessage)")
-    return On(message_type)
+    return OnRequest(message_type) if issubclass(message_type, Request) else OnMessage(message_type)
 
 
 class Behaviour:
@@ -92,7 +114,8 @@ class Behaviour:
         self.run: Callable[[Any], Any] | None = getattr(cls, "_run_as_task", None)
         if not isinstance(self.mailbox_limit, int) or self.mailbox_limit < 1:
             raise TypeError(
-                f"{self.name}.mailbox_limit is {self.mailbox_limit!r}; it must be an int of at least 1"
+                f"{self.name}.mailbox_limit is {self.mailbox_limit!r}; "
+                "it must be an int of at least 1"
             )
         if base is not None:
             expose(cls)

@@ -173,7 +173,7 @@ def unwind(target: LocalRef, reason: ExitReason) -> None:
 
 
 def reason_of(ref: LocalRef, error: BaseException) -> tuple[ExitReason, bool]:
-    """The exit reason that `error`, raised by the actor's code, stands for; and if it is a crash."""
+    """The reason that `error`, raised by the actor's code, stands for; whether it is a crash."""
     control = ref.control
     if control is not None and control.exit is not None:
         return control.exit, False

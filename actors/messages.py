@@ -41,7 +41,7 @@ NO_REPLY: Final = NoReply.NO_REPLY
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """The monitored actor ended. Comes exactly once for each monitor, after the actor's last act."""
+    """The monitored actor ended. Comes once for each monitor, after the actor's last act."""
 
     monitor: MonitorRef
     ref: Ref

@@ -41,8 +41,8 @@ class Names:
 
     def release(self, ref: LocalRef) -> None:
         """Free the name of `ref`, if it has one."""
-        if ref.name is not None and self._refs.get(ref.name) is ref:  # type: ignore[call-overload]
-            del self._refs[ref.name]  # type: ignore[arg-type]
+        if ref.name is not None and self._refs.get(ref.name) is ref:
+            del self._refs[ref.name]
 
     def find(self, name: Hashable) -> LocalRef | None:
         """The actor with this name."""

@@ -48,7 +48,7 @@ class Normal(ExitReason):
 
 @dataclass(frozen=True, slots=True)
 class Shutdown(ExitReason):
-    """The actor was asked to stop, as by its supervisor (OTP: ``shutdown``, ``{shutdown, Term}``)."""
+    """The actor was asked to stop, as by its supervisor; `detail` may say why."""
 
     abnormal: ClassVar[bool] = False
     detail: object = None
@@ -77,7 +77,7 @@ class Ignored(ExitReason):
 
 @dataclass(frozen=True, slots=True)
 class Crashed(ExitReason):
-    """A handler raised. ``exception`` is the type's qualified name, ``text`` at most 512 characters."""
+    """A handler raised: the exception's qualified name and at most 512 characters of text."""
 
     exception: str
     text: str = ""

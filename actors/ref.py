@@ -21,7 +21,7 @@ import trio
 
 from actors._trio_internals import is_clean
 from actors.control import Control
-from actors.errors import Busy, CalleeDied, CallCycle
+from actors.errors import Busy, CallCycle, CalleeDied
 from actors.messages import Answer, Request
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc
@@ -149,7 +149,7 @@ class LocalRef(Ref):
         return len(self.mailbox) if self.mailbox is not None else 0
 
     def cast(self, message: object) -> None:
-        """Send `message` and forget it. To a dead actor it is a dead letter, to a full one dropped."""
+        """Send `message` and forget it; see `Ref.cast`."""
         status = self.status
         mailbox = self.mailbox
         if mailbox is None:
@@ -170,7 +170,7 @@ class LocalRef(Ref):
                 scheduler.wake()
 
     def put(self, entry: object) -> None:
-        """Deliver a message that the runtime owes the actor (no bound applies: each was asked for)."""
+        """Deliver a message that the actor has asked for, so that no bound applies."""
         if self.status == DEAD:
             return
         mailbox = self.mailbox

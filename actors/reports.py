@@ -103,7 +103,7 @@ class Zombie:
         self.deadline = 0.0
         self.slot: dict[Deadline, None] | None = None
 
-    def fire(self, scheduler: Scheduler) -> None:
+    def fire(self, scheduler: Scheduler, /) -> None:
         """Five seconds have passed."""
         control = self.ref.control
         if self.ref.is_alive() and control is not None and control.exit is not None:
@@ -189,7 +189,7 @@ class Reporter:
             limiter.skipped += 1
             return
         limiter.logged += 1
-        logger.log(level, f"%s: {text}", kind, *values)
+        logger.log(level, "%s: " + text, kind, *values)  # noqa: G003 - text is a constant
 
 
 class _Repr:

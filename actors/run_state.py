@@ -44,11 +44,12 @@ _run_state: trio.lowlevel.RunVar[RunState] = trio.lowlevel.RunVar("actors.run_st
 
 def run_state() -> RunState:
     """The state of the current trio run. Raises RuntimeError outside of trio."""
-    state = _run_state.get(None)
-    if state is None:
+    try:
+        return _run_state.get()
+    except LookupError:
         state = RunState()
         _run_state.set(state)
-    return state
+        return state
 
 
 protect(RunState, run_state)

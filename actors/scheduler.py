@@ -33,7 +33,6 @@ from actors.errors import LeftOpen, Unwind
 from actors.links import ties_of
 from actors.messages import NO_REPLY
 from actors.names import Names
-from actors.protection import protect
 from actors.outcomes import (
     check_owed,
     failed,
@@ -43,6 +42,7 @@ from actors.outcomes import (
     wake_receiver,
     work_off,
 )
+from actors.protection import protect
 from actors.ref import (
     BOUND,
     IDLE,
@@ -165,7 +165,7 @@ class Scheduler:
         while runq and self.left > 0:
             entry = runq.popleft()
             if entry.__class__ is LocalRef:
-                self._run_actor(entry)  # type: ignore[arg-type]
+                self._run_actor(entry)
             else:
                 self._resume(entry)  # type: ignore[arg-type]
             if self.binding is not None:
@@ -258,7 +258,7 @@ class Scheduler:
                 self.spare.append(mailbox)
 
     def _resume(self, wait: Wait) -> None:
-        """Go on with the handler that waited for `wait`, unless that is no longer what it waits for."""
+        """Go on with the handler that waited for `wait`, unless it no longer does."""
         turn = wait.turn
         if turn is None or turn.wait is not wait:
             return

@@ -202,7 +202,7 @@ async def open_system(
         stopwatch(deterministic=is_simulated() if deterministic is None else deterministic),
     )
     body = trio.CancelScope()
-    system = scheduler.system = System(scheduler, Random(seed), body)
+    system = scheduler.system = System(scheduler, Random(seed), body)  # noqa: S311 - not for secrets
     error: BaseException | None = None
     async with trio.open_nursery() as nursery:
         scheduler.nursery = nursery
@@ -226,8 +226,8 @@ async def open_system(
 async def _stop(system: System, scheduler: Scheduler, timeout: float) -> None:  # noqa: ASYNC109
     system._stopping = True
     with trio.move_on_after(timeout):
-        await _end_all(scheduler, [ref for ref in scheduler.table if ref.parent is None])
-        await _end_all(scheduler, list(scheduler.table))
+        await _end_all([ref for ref in scheduler.table if ref.parent is None])
+        await _end_all(list(scheduler.table))
     with trio.move_on_after(KILL_TIMEOUT_S):
         while scheduler.table:
             for ref in tuple(scheduler.table):
@@ -238,7 +238,7 @@ async def _stop(system: System, scheduler: Scheduler, timeout: float) -> None:  
         scheduler.wake()
 
 
-async def _end_all(scheduler: Scheduler, refs: list[LocalRef]) -> None:
+async def _end_all(refs: list[LocalRef]) -> None:
     for ref in reversed(refs):
         if ref.is_alive():
             end_by_system(ref)

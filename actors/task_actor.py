@@ -18,6 +18,7 @@ Where an ordinary actor must close in a message what it opens in it, a task acto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
@@ -60,34 +61,30 @@ class TaskActor(Actor):
         return entry.request if isinstance(entry, Call) else entry
 
     async def dispatch(self, message: Any) -> None:
-        """Handle `message`, the one just received, with its ``@on`` method, and reply if it was called."""
+        """Handle the message just received with its ``@on`` method, and reply to a call."""
         ref = self.ref
         entry = ref.entry
-        call = entry if isinstance(entry, Call) and entry.request is message else None
-        handler = ref.behaviour.handlers.get(type(message))
-        try:
-            if handler is not None:
-                result = handler(self, message)
-            elif call is not None:
-                kind = type(message).__qualname__
-                raise Reject(
-                    Unhandled(f"{ref!r} has no handler for {kind}; add one with @on({kind})")
-                )
-            else:
-                result = self.handle_info(message)
-            if isinstance(result, CoroutineType):
-                result = await result
-        except Reject as rejection:
-            if call is None:
-                raise
-            call.resolve(None, rejection.error)
+        if not isinstance(entry, Call) or entry.request is not message:
+            await self._handle(message, self.handle_info)
             return
-        if call is None:
+        try:
+            result = await self._handle(message, self._refuse)
+        except Reject as rejection:
+            entry.resolve(None, rejection.error)
             return
         if result is NO_REPLY:
-            check_owed(ref, call)
+            check_owed(ref, entry)
         else:
-            call.resolve(result)
+            entry.resolve(result)
+
+    async def _handle(self, message: Any, fallback: Callable[[Any], Any]) -> Any:
+        handler = self.ref.behaviour.handlers.get(type(message))
+        result = fallback(message) if handler is None else handler(self, message)
+        return await result if isinstance(result, CoroutineType) else result
+
+    def _refuse(self, message: Any) -> Any:
+        kind = type(message).__qualname__
+        raise Reject(Unhandled(f"{self.ref!r} has no handler for {kind}; add one with @on({kind})"))
 
     def _drop_entry(self) -> None:
         entry = self.ref.entry

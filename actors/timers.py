@@ -33,7 +33,7 @@ class TimerRef:
         """Whether the message is still to come."""
         return self.slot is not None
 
-    def fire(self, scheduler: Scheduler) -> None:  # noqa: ARG002 - the wheel's protocol
+    def fire(self, _scheduler: Scheduler, /) -> None:
         """The time has come."""
         if self._ref.ties is not None:
             self._ref.ties.timers.pop(self, None)

@@ -99,7 +99,7 @@ class Wait:
             self.slot = None
             slot.pop(self, None)
 
-    def fire(self, scheduler: Scheduler) -> None:
+    def fire(self, _scheduler: Scheduler, /) -> None:
         """The deadline has come (called by the wheel, which has removed the wait already)."""
         self.resolve(None, WaitTimeout("the wait's deadline came first"))
 
@@ -109,7 +109,7 @@ class Sleep(Wait):
 
     __slots__ = ()
 
-    def fire(self, scheduler: Scheduler) -> None:
+    def fire(self, _scheduler: Scheduler, /) -> None:
         """The time has come."""
         self.resolve(None)
 
@@ -146,9 +146,9 @@ class Call(Wait):
         """Put the call's deadline into the wheel of the callee's scheduler."""
         self.final = now + timeout
         check = now + CYCLE_CHECK_S
-        self.callee.scheduler.wheel.add(self, check if self.final > check else self.final)
+        self.callee.scheduler.wheel.add(self, min(self.final, check))
 
-    def fire(self, scheduler: Scheduler) -> None:
+    def fire(self, scheduler: Scheduler, /) -> None:
         """Time for the cycle check, or the end of the caller's patience."""
         if self.deadline < self.final:
             cycle = scheduler.find_cycle(self.ref, self.callee, limit=None)
@@ -183,14 +183,14 @@ class RequestCall(Call):
             self.ref.answer(self.tag, value, error)
         return True
 
-    def fire(self, scheduler: Scheduler) -> None:
+    def fire(self, _scheduler: Scheduler, /) -> None:
         """The deadline has come; nobody is blocked, so there is no cycle to look for."""
         kind = type(self.request).__qualname__
         self.resolve(None, CallTimeout(f"no reply to {kind} from {self.callee!r} in time"))
 
 
 async def wait_in_task(wait: Wait) -> None:
-    """Sleep in the current trio task until `wait` has its outcome. Raises only trio's `Cancelled`."""
+    """Sleep in the current trio task until `wait` is done. Raises only trio's `Cancelled`."""
     if wait.done:
         return
     wait.task = trio.lowlevel.current_task()
@@ -207,7 +207,7 @@ protect(Wait, Sleep, Call, RequestCall, wait_in_task, park)
 
 
 async def wait_for(wait: Wait, current: LocalRef | None) -> object:
-    """Wait as the actor `current`, or as the current trio task; returns the value or raises the error."""
+    """Wait as the actor `current` or as the current task; return the value or raise the error."""
     if not wait.done:
         await (wait_in_task(wait) if current is None else park(wait))
     if wait.error is not None:

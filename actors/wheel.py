@@ -11,6 +11,7 @@ millisecond late (plus the load). Items have ``deadline``, ``slot`` and ``fire(s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 from operator import attrgetter
@@ -21,8 +22,6 @@ import trio
 from actors.protection import protect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from actors.scheduler import Scheduler
 
 SLOTS_PER_S = 64
@@ -38,11 +37,11 @@ class Deadline(Protocol):
     deadline: float
     slot: dict[Deadline, None] | None
 
-    def fire(self, scheduler: Scheduler) -> None:
+    def fire(self, scheduler: Scheduler, /) -> None:
         """The deadline has come; the item is out of the wheel already."""
 
 
-_by_deadline = attrgetter("deadline")
+_by_deadline: Callable[[Deadline], float] = attrgetter("deadline")
 
 
 class Wheel:
