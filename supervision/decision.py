@@ -8,7 +8,8 @@
 
 "Told" means a supervisor report `child_terminated`. "Ended" means that no restart follows: a
 transient child keeps its spec in a static supervisor, a temporary one loses it, and a dynamic
-supervisor forgets both. The table is that of OTP's `supervisor`.
+supervisor forgets both. The table is that of OTP's `supervisor`. A reason of one's own that is
+not `abnormal` counts as a shutdown.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, Literal, NamedTuple
 
-from actors import ExitReason, Normal, Shutdown
+from actors import ExitReason, Normal
 
 Restart = Literal["permanent", "transient", "temporary"]
 RESTARTS: Final = ("permanent", "transient", "temporary")
@@ -56,11 +57,9 @@ TABLE: Final[dict[tuple[Restart, Ending], Decision]] = {
 
 def ending(reason: ExitReason) -> Ending:
     """The class of an exit reason."""
-    if isinstance(reason, Normal):
-        return Ending.NORMAL
-    if isinstance(reason, Shutdown):
-        return Ending.SHUTDOWN
-    return Ending.CRASH
+    if reason.abnormal:
+        return Ending.CRASH
+    return Ending.NORMAL if isinstance(reason, Normal) else Ending.SHUTDOWN
 
 
 def decide(restart: Restart, reason: ExitReason) -> Decision:

@@ -1,0 +1,392 @@
+"""`DynamicSupervisor`: any number of children, started one by one on request, named by their refs.
+
+    sessions = await system.spawn(DynamicSupervisor, max_children=10_000, name="sessions")
+    spec = ChildSpec("session", Session, restart="transient")    # one spec for all of them
+    ref = await sessions.call(StartChild(spec, args=(user,), name=("session", user)))
+    await sessions.call(TerminateChild(ref))
+
+Contract (Elixir's `DynamicSupervisor`, OTP's `simple_one_for_one`):
+
+* A child that ends is judged alone: the table of ``decision.py`` says whether it is started again.
+  Its next incarnation has a new ref; whoever needs to find it again gives it a name. A child that
+  is not restarted is forgotten. Ids mean nothing here and need not be unique.
+* **Budget**: children without a budget of their own share `intensity` restarts in `period`
+  seconds; one more, and the supervisor stops all children and ends with `Shutdown`. That is a
+  sword over strangers: give each child its own, in the spec or by `child_budget`. Exceeding that
+  removes the one child, with a report (`gave_up`).
+* **A restart that fails** is tried again, at the cost of a restart each time, after the child's
+  backoff; the supervisor serves others meanwhile and lists the child as `restarting`.
+* **Memory**: a child costs an entry in a dict whose value is the spec that it shares with others.
+  Only arguments or a name given with `StartChild` need a small record; those of a temporary child
+  are dropped when it has started, since it never starts again.
+* **Stop**: all children stop concurrently, with one deadline for each distinct timeout.
+  `TerminateChild` does not keep the supervisor: its reply comes when the child has ended.
+* With `max_children`, whoever asks for more is refused (`TooManyChildren`). Children that are
+  restarting or stopping count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, on
+from actors.ref import LocalRef
+from actors.reply import ReplyTo
+from supervision.budget import Budget
+from supervision.child_spec import (
+    AutoShutdown,
+    ChildDefaults,
+    ChildSpec,
+    ChildSpecError,
+    check_child,
+)
+from supervision.decision import decide
+from supervision.flags import AUTO_SHUTDOWNS, FlagError, check_flag
+from supervision.reports import ReportDesk
+from supervision.requests import (
+    ChildCounts,
+    ChildInfo,
+    ChildNotFound,
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    InvalidChildSpec,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    TooManyChildren,
+    UnsupportedRequest,
+    WhichChildren,
+)
+from supervision.restart_ledger import Exceeded, RestartLedger
+from supervision.starting import IGNORED, reason_of_failure, start_child
+from supervision.stopping import SHUTDOWN, is_shutdown_error, stop_together
+
+_MAX_SHARED: Final = 256
+"""Specs of temporary children kept for sharing; beyond it they are made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A child that was started with arguments or a name of its own."""
+
+    spec: ChildSpec
+    args: tuple[Any, ...]
+    name: Hashable | None
+
+
+_Entry = ChildSpec | _Own
+
+
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    """To itself: start this child again. `allowed` if the restart has been paid for already."""
+
+    ref: LocalRef
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _KillLate:
+    """To itself: the time that this child had to stop is over."""
+
+    ref: LocalRef
+
+
+class _Stopping:
+    """A child that was asked to stop, and who waits for that."""
+
+    __slots__ = ("replies", "spec")
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.replies: list[ReplyTo[None]] = []
+
+
+class DynamicSupervisor(Actor):
+    """A supervisor of children that come and go; see the top of this file.
+
+    Args:
+        intensity: restarts allowed within `period` seconds to all children without a budget.
+        period: seconds above 0.
+        max_children: children at most, or None for any number.
+        child_budget: the budget of each child whose spec has none.
+        auto_shutdown: "never", "any_significant" or "all_significant".
+
+    Raises:
+        BudgetError, FlagError: an argument is wrong (as the reason of StartFailed).
+
+    """
+
+    trap_exit = True
+    child_defaults: ClassVar[ChildDefaults] = ChildDefaults(type="supervisor")
+
+    def __init__(
+        self,
+        *,
+        intensity: int = 3,
+        period: float = 5.0,
+        max_children: int | None = None,
+        child_budget: Budget | None = None,
+        auto_shutdown: AutoShutdown = "never",
+    ) -> None:
+        if max_children is not None and (type(max_children) is not int or max_children < 1):
+            raise FlagError(
+                f"max_children={max_children!r} is no number of children. "
+                "Write a whole number from 1 up, or None for any number."
+            )
+        if child_budget is not None and not isinstance(child_budget, Budget):
+            raise FlagError(
+                f"child_budget={child_budget!r} is no budget. Write child_budget=Budget(3, 5.0)."
+            )
+        self._auto_shutdown: Final = check_flag("auto_shutdown", auto_shutdown, AUTO_SHUTDOWNS)
+        self._budget: Final = Budget(intensity, period)
+        self._child_budget: Final = child_budget
+        self._max_children: Final = max_children
+        self._children: dict[LocalRef, _Entry] = {}
+        self._restarting: dict[LocalRef, _Entry] = {}
+        self._stopping: dict[LocalRef, _Stopping] = {}
+        self._shared: dict[tuple[object, ...], ChildSpec] = {}
+
+    def init(self) -> None:
+        """There are no children yet."""
+        self._desk = ReportDesk(self)
+        self._ledger = RestartLedger(self._budget, self.system.random, self._child_budget)
+
+    async def terminate(self, reason: ExitReason) -> None:  # noqa: ARG002 - same for every reason
+        """Stop all children concurrently."""
+        children = [(ref, _spec(entry)) for ref, entry in self._children.items()]
+        children += [(ref, stopping.spec) for ref, stopping in self._stopping.items()]
+        self._children.clear()
+        await stop_together(self, children, self._tell_shutdown_error)
+
+    # -- starting -----------------------------------------------------------------------------
+
+    @on(StartChild)
+    async def start_one(self, request: StartChild) -> LocalRef:
+        """Start a child."""
+        spec, children, most = request.spec, self._children, self._max_children
+        if type(spec) is not ChildSpec or spec.significant:
+            spec = self._checked(spec)
+        if most is not None and len(children) + len(self._restarting) + len(self._stopping) >= most:
+            raise Reject(
+                TooManyChildren(f"{self.ref!r} has max_children={most} already; stop one first.")
+            )
+        try:
+            ref = await start_child(self, spec, request.args, request.name)
+        except CallError as error:
+            raise Reject(error) from None
+        if spec.restart == "temporary":
+            children[ref] = spec if spec.name is None and not spec.args else self._share(spec)
+        elif request.args or request.name is not None:
+            children[ref] = _Own(spec, request.args, request.name)
+        else:
+            children[ref] = spec
+        return ref
+
+    def _checked(self, child: object) -> ChildSpec:
+        try:
+            return check_child(child, self._auto_shutdown)
+        except ChildSpecError as error:
+            raise Reject(InvalidChildSpec(str(error))) from None
+
+    def _share(self, spec: ChildSpec) -> ChildSpec:
+        """The spec without what only a start needs, one object for all alike."""
+        key = (spec.actor, spec.shutdown, spec.type, spec.significant)
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = replace(spec, id=spec.actor.__qualname__, args=(), name=None)
+            if len(self._shared) < _MAX_SHARED:
+                self._shared[key] = shared
+        return shared
+
+    # -- a child ends -------------------------------------------------------------------------
+
+    @on(Exit)
+    async def child_ended(self, message: Exit) -> None:
+        """Restart the child, or forget it; an exit signal of anybody else means nothing here."""
+        ref: Any = message.ref
+        entry = self._children.pop(ref, None)
+        if entry is None:
+            return
+        spec = _spec(entry)
+        decision = decide(spec.restart, message.reason)
+        if decision.told:
+            self._desk.tell("child_terminated", message.reason, ref, spec)
+        if decision.restarts:
+            await self._restart(ref, entry, was_up=True)
+        else:
+            self._forget(ref, spec)
+
+    @on(_Retry)
+    async def retry(self, message: _Retry) -> None:
+        """Try to start a child again, unless it was terminated meanwhile."""
+        entry = self._restarting.pop(message.ref, None)
+        if entry is None:
+            return
+        if message.allowed:
+            await self._start_again(message.ref, entry)
+        else:
+            await self._restart(message.ref, entry, was_up=False)
+
+    async def _restart(self, ref: LocalRef, entry: _Entry, *, was_up: bool) -> None:
+        """Pay for a restart and do it, now or later."""
+        spec = _spec(entry)
+        verdict = self._ledger.judge(ref, spec, self.ref.scheduler.now(), was_up=was_up)
+        if verdict is Exceeded.SUPERVISOR:
+            self._desk.tell("shutdown", "reached_max_restart_intensity", ref, spec)
+            self.stop(SHUTDOWN)
+        elif verdict is Exceeded.CHILD:
+            self._desk.tell("gave_up", "reached_max_restart_intensity", ref, spec)
+            self._forget(ref, spec)
+        elif verdict > 0:
+            self._schedule(ref, entry, verdict, allowed=True)
+        else:
+            await self._start_again(ref, entry)
+
+    async def _start_again(self, old: LocalRef, entry: _Entry) -> None:
+        spec = _spec(entry)
+        try:
+            if type(entry) is _Own:
+                ref = await start_child(self, spec, entry.args, entry.name)
+            else:
+                ref = await start_child(self, spec)
+        except CallError as error:
+            reason = reason_of_failure(error)
+            if reason == IGNORED:
+                self._forget(old, spec)
+                return
+            self._desk.tell("start_error", reason, old, spec)
+            self._schedule(old, entry, 0, allowed=False)
+            return
+        self._children[ref] = entry
+        self._ledger.move(old, ref)
+
+    def _schedule(self, ref: LocalRef, entry: _Entry, seconds: float, *, allowed: bool) -> None:
+        """Have the child started again later, leaving the supervisor free meanwhile."""
+        self._restarting[ref] = entry
+        self.send_after(seconds, _Retry(ref, allowed))
+
+    def _forget(self, ref: LocalRef, spec: ChildSpec) -> None:
+        """The child has ended by itself for good."""
+        self._ledger.forget(ref)
+        if not spec.significant or self._auto_shutdown == "never":
+            return
+        if self._auto_shutdown == "any_significant" or not any(
+            _spec(entry).significant for entry in self._entries()
+        ):
+            self.stop(SHUTDOWN)
+
+    def _entries(self) -> Iterator[_Entry]:
+        yield from self._children.values()
+        yield from self._restarting.values()
+
+    # -- stopping one child -------------------------------------------------------------------
+
+    @on(TerminateChild)
+    def terminate_one(self, request: TerminateChild) -> Any:
+        """Ask a child to stop; the reply comes when it has ended."""
+        ref: Any = request.child
+        if self._restarting.pop(ref, None) is not None:
+            self._ledger.forget(ref)
+            return None
+        stopping = self._stopping.get(ref)
+        if stopping is None:
+            entry = self._children.pop(ref, None)
+            if entry is None:
+                raise Reject(ChildNotFound(f"{ref!r} is no child of {self.ref!r}."))
+            stopping = self._stopping[ref] = self._ask_to_stop(ref, _spec(entry))
+        stopping.replies.append(self.reply_to())
+        return NO_REPLY
+
+    def _ask_to_stop(self, ref: LocalRef, spec: ChildSpec) -> _Stopping:
+        # The link stays, so that the child goes down with a supervisor that is killed meanwhile;
+        # the monitor tells of its end even if the child removes the link.
+        self._ledger.forget(ref)
+        self.monitor(ref)
+        if spec.shutdown == "brutal_kill":
+            self.kill(ref)
+        else:
+            self.exit(ref, SHUTDOWN)
+            if not isinstance(spec.shutdown, str):
+                self.send_after(spec.shutdown, _KillLate(ref))
+        return _Stopping(spec)
+
+    @on(_KillLate)
+    def kill_late(self, message: _KillLate) -> None:
+        """Kill a child that did not stop in its time."""
+        if message.ref in self._stopping:
+            self.kill(message.ref)
+
+    @on(Down)
+    def stopped(self, message: Down) -> None:
+        """A child that was asked to stop has ended."""
+        ref: Any = message.ref
+        stopping = self._stopping.pop(ref, None)
+        if stopping is None:
+            return
+        if is_shutdown_error(stopping.spec, message.reason):
+            self._tell_shutdown_error(message.reason, ref, stopping.spec)
+        for reply in stopping.replies:
+            reply.reply(None)
+
+    def _tell_shutdown_error(self, reason: ExitReason, ref: LocalRef, spec: ChildSpec) -> None:
+        self._desk.tell("shutdown_error", reason, ref, spec)
+
+    # -- other requests -----------------------------------------------------------------------
+
+    @on(GetChildSpec)
+    def get_spec(self, request: GetChildSpec) -> ChildSpec:
+        """The spec of a child, with its own arguments and name; a temporary one's without."""
+        ref: Any = request.child
+        entry = self._children.get(ref) or self._restarting.get(ref)
+        if entry is None:
+            raise Reject(ChildNotFound(f"{ref!r} is no child of {self.ref!r}."))
+        if type(entry) is not _Own:
+            return _spec(entry)
+        spec = entry.spec
+        name = spec.name if entry.name is None else entry.name
+        return replace(spec, args=spec.args + entry.args, name=name)
+
+    @on(WhichChildren)
+    def which(self, request: WhichChildren) -> tuple[ChildInfo, ...]:  # noqa: ARG002
+        """All children: those that run, are stopping, are restarting."""
+        running = [(ref, _spec(entry)) for ref, entry in self._children.items()]
+        running += [(ref, stopping.spec) for ref, stopping in self._stopping.items()]
+        restarting = map(_spec, self._restarting.values())
+        return (
+            *(ChildInfo(None, ref, "running", spec.type, spec.actor) for ref, spec in running),
+            *(ChildInfo(None, None, "restarting", spec.type, spec.actor) for spec in restarting),
+        )
+
+    @on(CountChildren)
+    def count(self, request: CountChildren) -> ChildCounts:  # noqa: ARG002
+        """Numbers of children; each counts as a spec."""
+        specs = [_spec(entry) for entry in self._entries()]
+        specs += [stopping.spec for stopping in self._stopping.values()]
+        supervisors = sum(spec.type == "supervisor" for spec in specs)
+        active = len(specs) - len(self._restarting)
+        return ChildCounts(len(specs), active, supervisors, len(specs) - supervisors)
+
+    @on(RestartChild)
+    def restart_one(self, request: RestartChild) -> LocalRef:
+        """Refused: there are no ids and no children that have ended."""
+        raise Reject(_unsupported(request))
+
+    @on(DeleteChild)
+    def delete_one(self, request: DeleteChild) -> None:
+        """Refused: there are no ids and no children that have ended."""
+        raise Reject(_unsupported(request))
+
+
+def _spec(entry: _Entry) -> ChildSpec:
+    return entry.spec if type(entry) is _Own else entry  # type: ignore[return-value]
+
+
+def _unsupported(request: object) -> UnsupportedRequest:
+    return UnsupportedRequest(
+        f"A DynamicSupervisor forgets children that have ended, so there is no "
+        f"{type(request).__name__}. Send StartChild(spec) for a new one."
+    )

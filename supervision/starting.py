@@ -1,0 +1,50 @@
+"""Starting a child, and what a failed start is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors import Actor, CallError, ExitReason, Shutdown, StartFailed
+from actors.reasons import Ignored, crashed
+from actors.ref import LocalRef
+from supervision.child_spec import ChildSpec
+
+IGNORED: Final = Ignored()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedToStartChild:
+    """Detail of the `Shutdown` with which a supervisor fails to start: which child, and why."""
+
+    id: object
+    reason: ExitReason
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"failed to start child {self.id!r}: {self.reason}"
+
+
+def failed_to_start_child(spec: ChildSpec, reason: ExitReason) -> Shutdown:
+    """The exit reason of a supervisor whose child `spec` did not start for `reason`."""
+    return Shutdown(FailedToStartChild(spec.id, reason))
+
+
+def reason_of_failure(error: CallError) -> ExitReason:
+    """Why a start failed: the reason of `StartFailed`, or a description of a taken name."""
+    return error.reason if isinstance(error, StartFailed) else crashed(error)
+
+
+async def start_child(
+    supervisor: Actor, spec: ChildSpec, args: tuple[Any, ...] = (), name: object = None
+) -> LocalRef:
+    """Start a linked child; `args` follow those of the spec, `name` replaces its name.
+
+    Raises:
+        StartFailed: its construction or ``init`` failed; the reason is `Ignored` if it did not
+            want to start.
+        AlreadyStarted: the name is taken.
+
+    """
+    name = spec.name if name is None else name
+    return await supervisor.spawn(spec.actor, *spec.args, *args, name=name)
