@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from actors import Request
+from beamish.messenger.command_numbers import Result
+
 
 @dataclass(frozen=True, slots=True)
 class SendText:
@@ -63,17 +66,6 @@ Action: TypeAlias = SendText | CreateGroup | Invite | Join | Leave | Remove | Se
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
-    """A command as its stream sees it: who, from which device, under which number and tag."""
-
-    user: str
-    device: str
-    number: int
-    tag: str
-    action: Action
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """A command was not executed and left no trace. `code` is one of the protocol's error codes.
 
@@ -84,3 +76,17 @@ class Refusal:
     message: str
     expected: int | None = None
     retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Request[Result | Refusal]):
+    """A command as its stream sees it: who, from which device, under which number and tag.
+
+    Answered when its record is on disk, when its first result is found, or when it is refused.
+    """
+
+    user: str
+    device: str
+    number: int
+    tag: str
+    action: Action

@@ -65,6 +65,17 @@ class ConversationState:
         self.members: dict[str, Member] = {}
         self.former: dict[str, Interval] = {}
         self.numbers: dict[tuple[str, str], CommandNumbers] = {}
+        self.last_message: dict[str, int] = {}
+
+    def take(self, n: int, raw: bytes) -> None:
+        """Take in record `n` as the journal holds it."""
+        fields: Fields = msgpack.unpackb(raw)
+        if fields["n"] != n:
+            raise ValueError(
+                f"record {n} of {self.conversation} says that it is {fields['n']}:"
+                " the data directory is damaged"
+            )
+        self.apply(fields)
 
     def apply(self, fields: Fields) -> None:
         """Take in the next record of the log, after it was committed.
@@ -82,6 +93,7 @@ class ConversationState:
         _apply_membership(self, fields)
         if fields["type"] == "message":
             self.ordinal = fields["ordinal"]
+            self.last_message[fields["by"]] = self.version
         device = fields.get("device")
         if device is not None:
             key = (fields["by"], device)
@@ -89,6 +101,11 @@ class ConversationState:
             if numbers is None:
                 numbers = self.numbers[key] = CommandNumbers()
             numbers.use(fields["number"], fields["tag"], result_of(fields))
+
+    def first_result(self, command: Numbered) -> Result | None:
+        """The committed result of this very command, or None when it was not executed yet."""
+        numbers = self.numbers.get((command.user, command.device))
+        return None if numbers is None else numbers.first_result(command.tag)
 
     def readable(self, user: str) -> Interval | None:
         """What `user` may read of the log as it is now; None for one who never was a member."""
@@ -118,6 +135,7 @@ class ConversationState:
             "members": [[user, *member] for user, member in self.members.items()],
             "former": [[user, *gone] for user, gone in self.former.items()],
             "numbers": [[*key, *numbers.dump()] for key, numbers in self.numbers.items()],
+            "authors": self.last_message,
         }
         return bytes(msgpack.packb(plain))
 

@@ -107,6 +107,10 @@ class UserState:
         """Whether the user was ever registered."""
         return self.version > 0
 
+    def take(self, n: int, raw: bytes) -> None:
+        """Take in record `n` as the journal holds it."""
+        self.apply(n, msgpack.unpackb(raw))
+
     def apply(self, n: int, fields: Fields) -> None:
         """Take in record `n` of the stream, after it was committed; raises ValueError on a gap."""
         if n != self.version + 1:

@@ -1,0 +1,49 @@
+"""The sessions of a node: who is connected, as whom, with how much in hand."""
+
+from __future__ import annotations
+
+from actors import Ref
+from beamish.messenger.session_handle import SessionLink
+
+
+class Connections:
+    """Living sessions; each enters itself at its start and leaves at its end."""
+
+    def __init__(self) -> None:
+        self._links: dict[Ref, SessionLink] = {}
+        self._users: dict[Ref, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def opened(self, session: Ref, link: SessionLink) -> None:
+        """A session has begun."""
+        self._links[session] = link
+
+    def logged_in(self, session: Ref, user: str) -> None:
+        """A session speaks for `user` from now on."""
+        self._users[session] = user
+
+    def closed(self, session: Ref) -> None:
+        """A session has ended."""
+        self._links.pop(session, None)
+        self._users.pop(session, None)
+
+    def prune(self) -> None:
+        """Forget sessions that were killed before they could take their leave."""
+        for session in [ref for ref in self._links if not ref.is_alive()]:
+            self._links[session].gone()
+            self.closed(session)
+
+    def logged_in_sessions(self) -> list[tuple[Ref, str]]:
+        """Every session that speaks for a user, with the user."""
+        return list(self._users.items())
+
+    def sessions(self) -> list[Ref]:
+        """Every session."""
+        return list(self._links)
+
+    @property
+    def in_hand(self) -> int:
+        """Commands being carried out."""
+        return sum(link.in_hand for link in self._links.values())

@@ -1,0 +1,40 @@
+"""What every actor of the messenger gets: the journal, the directory, settings, seams.
+
+One object for a node, handed to each actor at its start. The seams (wall clock, secrets, threads)
+are given by whoever opens the node, so that a simulator can give its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from beamish.messenger.connections import Connections
+from beamish.messenger.faults import CrashInjector
+from beamish.messenger.guesses import Guesses
+from beamish.messenger.journal_port import JournalPort, LogReader
+from beamish.messenger.passwords import Passwords
+from beamish.messenger.profiles import Profiles
+from beamish.messenger.settings import MessengerSettings
+
+if TYPE_CHECKING:
+    from beamish.messenger.directory import Directory
+
+
+@dataclass(slots=True)
+class Environment:
+    """The services of a node; `now_ms` is the wall clock in ms UTC, `secret(n)` n random bytes."""
+
+    journal: JournalPort
+    logs: LogReader
+    settings: MessengerSettings
+    faults: CrashInjector
+    passwords: Passwords
+    guesses: Guesses
+    profiles: Profiles
+    now_ms: Callable[[], int]
+    secret: Callable[[int], bytes]
+    directory: Directory
+    connections: Connections
+    shutting_down: bool = False

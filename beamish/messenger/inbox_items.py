@@ -1,0 +1,75 @@
+"""What a device sees of an inbox record: the items of section 7 of `docs/protocol.md`.
+
+Rows about the account have no item. Records of logs are encoded once per codec and shared by all
+who receive them; only what is around them is made for each recipient.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+from beamish.messenger.records import Record
+from beamish.messenger.user_state import Fields
+from beamish.protocol import Codec
+
+
+def inbox_items(
+    codec: Codec, n: int, row: Fields, logs: dict[str, tuple[Record, ...]]
+) -> list[bytes]:
+    """The encoded items of inbox record `n`; `logs` holds, by conversation, what its ranges name.
+
+    A conversation's records ascend, and hold every record of each of its ranges.
+    """
+    kind = row["t"]
+    if kind == "ranges":
+        return [_records_item(codec, n, r, logs[r[0]]) for r in row["r"]]
+    if kind == "marks":
+        return [
+            codec.encode(
+                {
+                    "n": n,
+                    "type": "marks",
+                    "conversation": conversation,
+                    "delivered": delivered,
+                    "read": read,
+                    "unread": unread,
+                }
+            )
+            for conversation, delivered, read, unread in row["m"]
+        ]
+    if kind == "receipts":
+        return [
+            codec.encode(
+                {
+                    "n": n,
+                    "type": "receipt",
+                    "conversation": conversation,
+                    "user": user,
+                    "delivered": delivered,
+                    "read": read,
+                }
+            )
+            for conversation, user, delivered, read in row["r"]
+        ]
+    return []
+
+
+def _records_item(codec: Codec, n: int, ranged: Sequence[Any], log: tuple[Record, ...]) -> bytes:
+    conversation, first, last = ranged[:3]
+    start = bisect_left(log, first, key=_number)
+    records = log[start : start + last - first + 1]
+    name, encode = codec.name, codec.encode
+    return codec.map(
+        {
+            "n": encode(n),
+            "type": encode("records"),
+            "conversation": encode(conversation),
+            "records": codec.array([record.encoded(name, encode) for record in records]),
+        }
+    )
+
+
+def _number(record: Record) -> int:
+    return record.n

@@ -1,0 +1,42 @@
+"""A user's conversations as rows of a snapshot page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beamish.messenger.user_state import UserState
+
+
+def conversation_rows(
+    state: UserState, after: str | None, limit: int
+) -> tuple[int, tuple[dict[str, Any], ...], str | None]:
+    """`(inbox number, rows, next)`: at most `limit` conversations with ids behind `after`."""
+    names = sorted(c for c in state.conversations if after is None or c > after)
+    page = names[:limit]
+    rows = tuple(_row(state, conversation) for conversation in page)
+    return state.version, rows, page[-1] if len(names) > limit else None
+
+
+def _row(state: UserState, conversation: str) -> dict[str, Any]:
+    held = state.conversations[conversation]
+    row: dict[str, Any] = {
+        "conversation": conversation,
+        "kind": held.kind,
+        "title": held.title,
+        "open": held.open,
+        "member": held.role is not None,
+        "joined": held.joined,
+        "last": held.held,
+        "ordinal": held.ordinal,
+        "at": held.at,
+        "delivered": held.levels.delivered,
+        "read": held.levels.read,
+        "unread": len(held.unread),
+        "receipts": [
+            {"user": user, "delivered": levels.delivered, "read": levels.read}
+            for user, levels in (held.receipts or {}).items()
+        ],
+    }
+    if held.role is not None:
+        row["role"] = held.role
+    return row

@@ -1,0 +1,196 @@
+"""How a connection comes to speak for a user: hello, register, login, resume, logout.
+
+A device's token goes with a session for its whole life. Failed logins end the connection after
+five, and are counted by user and address beyond it, so that reconnecting does not help guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from beamish.messenger import messages as m
+from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.ids import is_user_name
+from beamish.messenger.tokens import new_device, new_token, read_token
+from beamish.protocol import (
+    VERSIONS,
+    CloseCode,
+    Command,
+    ErrorCode,
+    Hello,
+    Item,
+    Logout,
+    Ping,
+    Register,
+    Resume,
+)
+from beamish.protocol import Login as LoginCommand
+from beamish.protocol import Refusal as ProtocolRefusal
+
+if TYPE_CHECKING:
+    from beamish.messenger.session import Session
+
+SERVER = "beamish/0.1.0"
+MAX_FAILED_LOGINS = 5
+
+Handler = Callable[[Any], Awaitable["dict[str, object] | bytes | None"]]
+
+
+class Login:
+    """The login state of one session."""
+
+    def __init__(self, actor: Session) -> None:
+        self._actor = actor
+        self._greeted = False
+        self._failures = 0
+        self.handlers: dict[type[Command], Handler] = {
+            Hello: self.hello,
+            Register: self.register,
+            LoginCommand: self.login,
+            Resume: self.resume,
+            Logout: self.logout,
+            Ping: self.ping,
+        }
+
+    async def admit(self, command: Command) -> None:
+        """Whether this command may come now; raises the protocol's Refusal when not."""
+        logged_in = bool(self._actor.user)
+        if self._actor.environment.shutting_down:
+            raise ProtocolRefusal("shutting_down", "this node stops: use another connection")
+        if isinstance(command, Hello):
+            if self._greeted:
+                raise ProtocolRefusal("bad_request", "hello was said already")
+        elif not self._greeted:
+            raise ProtocolRefusal("bad_request", "say hello first")
+        elif isinstance(command, Register | LoginCommand | Resume):
+            if logged_in:
+                raise ProtocolRefusal("bad_request", "this connection is logged in already")
+        elif not logged_in and not isinstance(command, Ping):
+            raise ProtocolRefusal("unauthenticated", "log in first")
+
+    async def hello(self, command: Hello) -> dict[str, object]:
+        """Settle the version."""
+        common = set(command.versions) & set(VERSIONS)
+        if not common:
+            raise ProtocolRefusal(
+                "unsupported_version",
+                f"this node speaks the versions {list(VERSIONS)}",
+                versions=list(VERSIONS),
+            )
+        self._greeted = True
+        settings = self._actor.environment.settings
+        return {
+            "version": max(common),
+            "server": SERVER,
+            "time": self._actor.environment.now_ms(),
+            "registration": "open" if settings.registration_open else "closed",
+            "limits": settings.limits.as_map(),
+        }
+
+    async def ping(self, _command: Ping) -> dict[str, object]:
+        """A sign of life."""
+        return {"time": self._actor.environment.now_ms()}
+
+    async def register(self, command: Register) -> dict[str, object]:
+        """Make a user and a first device."""
+        environment = self._actor.environment
+        if not environment.settings.registration_open:
+            raise ProtocolRefusal("forbidden", "registration is closed: ask the operator")
+        if await self._actor.ask("user", command.user, m.AccountOf()) is not None:
+            raise ProtocolRefusal("exists", f"the user name {command.user} is taken")
+        hashed = await environment.passwords.hash(command.password)
+        device = new_device(environment.secret)
+        token, digest = new_token(command.user, device, environment.secret)
+        display = command.display or command.user
+        name = command.device_name or ""
+        answer = await self._actor.ask(
+            "user", command.user, m.Register(display, hashed, device, digest, name)
+        )
+        if isinstance(answer, Refusal):
+            raise _refusal(answer)
+        await self._open(command.user, display, device, digest)
+        return self._logged_in(token)
+
+    async def login(self, command: LoginCommand) -> dict[str, object]:
+        """Make a new device of a user who knows the password."""
+        environment = self._actor.environment
+        self._check_guessing(command.user)
+        account = await self._actor.ask("user", command.user, m.AccountOf())
+        stored = None if account is None else account.password
+        if not await environment.passwords.verify(stored, command.password) or account is None:
+            environment.guesses.failed(command.user, self._actor.peer)
+            raise ProtocolRefusal("bad_credentials", "wrong user name or password")
+        device = new_device(environment.secret)
+        token, digest = new_token(command.user, device, environment.secret)
+        name = command.device_name or ""
+        answer = await self._actor.ask(
+            "user", command.user, m.AddDevice(account.password, device, digest, name)
+        )
+        if isinstance(answer, Refusal):
+            raise _refusal(answer)
+        await self._open(command.user, account.display, device, digest)
+        return self._logged_in(token)
+
+    def _check_guessing(self, user: str) -> None:
+        wait_s = self._actor.environment.guesses.wait_s(user, self._actor.peer)
+        if wait_s > 0:
+            raise ProtocolRefusal(
+                "rate_limited",
+                "too many failed logins: wait before you try again",
+                retry_after_ms=int(1000 * wait_s) + 1,
+            )
+
+    async def resume(self, command: Resume) -> dict[str, object]:
+        """Log a device in by its token."""
+        token = read_token(command.token)
+        account = None
+        if token is not None and is_user_name(token.user):
+            account = await self._actor.ask("user", token.user, m.AccountOf())
+        known = None if account is None or token is None else account.tokens.get(token.device)
+        if token is None or account is None or known != token.digest:
+            raise ProtocolRefusal("bad_credentials", "the token is not valid: log in again")
+        await self._open(token.user, account.display, token.device, token.digest)
+        return self._logged_in(None)
+
+    async def _open(self, user: str, display: str, device: str, digest: bytes) -> None:
+        opened = await self._actor.ask("user", user, m.OpenDevice(self._actor.ref, device, digest))
+        if isinstance(opened, Refusal):
+            raise _refusal(opened)
+        actor = self._actor
+        actor.user, actor.display, actor.device, actor.token = user, display, device, digest
+        actor.link_to_client.authenticated = True
+        actor.environment.connections.logged_in(actor.ref, user)
+
+    def _logged_in(self, token: str | None) -> dict[str, object]:
+        actor = self._actor
+        ok: dict[str, object] = {
+            "user": actor.user,
+            "display": actor.display,
+            "device": actor.device,
+        }
+        return ok if token is None else {**ok, "token": token}
+
+    async def logout(self, _command: Logout) -> dict[str, object]:
+        """Forget this device."""
+        answer = await self._actor.ask_user(m.DropDevice(self._actor.device))
+        if isinstance(answer, Refusal):
+            raise _refusal(answer)
+        return {}
+
+    def after(self, command: Command) -> None:
+        """What follows an answer."""
+        if isinstance(command, Logout):
+            self._actor.close(CloseCode.NORMAL, "logged out")
+
+    def refused(self, item: Item, refusal: ProtocolRefusal) -> None:
+        """Count failed logins; the fifth ends the connection."""
+        login = item.get("command") in ("login", "resume")
+        if login and refusal.code in (ErrorCode.BAD_CREDENTIALS, ErrorCode.RATE_LIMITED):
+            self._failures += 1
+            if self._failures >= MAX_FAILED_LOGINS:
+                self._actor.close(CloseCode.TOO_MANY_FAILED_LOGINS, "too many failed logins")
+
+
+def _refusal(refusal: Refusal) -> ProtocolRefusal:
+    return ProtocolRefusal(refusal.code, refusal.message, retry_after_ms=refusal.retry_after_ms)

@@ -1,0 +1,275 @@
+"""What the messenger's actors say to each other.
+
+All are immutable. Those that are requests state their answer; every one of them may be repeated,
+since each carries a level or is recognised by what it names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actors import Ref, Request
+from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.conversation_state import Interval, Member
+from beamish.messenger.records import Record
+from beamish.messenger.user_state import Levels
+from beamish.messenger.visibility import Settings
+
+# -- to a conversation -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Readable(Request[Interval | Refusal]):
+    """What `user` may read of the log now."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Describe(Request["Description | Refusal"]):
+    """The conversation as `user` may see it."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Kind, title, members and version; members are empty for a stranger to an open group."""
+
+    settings: Settings
+    version: int
+    members: tuple[tuple[str, Member], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberMarks(Request[bool]):
+    """A member's levels; answered when they are durable with the conversation."""
+
+    user: str
+    levels: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class MarksOf(Request[tuple[tuple[str, Levels], ...] | Refusal]):
+    """The levels of the other members who may see record `n`, as `user` may know them."""
+
+    user: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """There is pending work in a stream of yours: be there and do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanOutTurn:
+    """A conversation's own: go on with the fan-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """A conversation's own: try this member again."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarksTurn:
+    """A conversation's own: write the marks that have come together, and tell the authors."""
+
+
+# -- to a user -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reached(Request[int]):
+    """The conversation has reached `upto`; answered with the record that the inbox then holds.
+
+    All records up to `settled` are held by everybody who may see them. `records` are the newest
+    ones, consecutive, so that nobody has to read them again; they may begin anywhere. `large`
+    says that marks are told in aggregate, hence need not hurry.
+    """
+
+    conversation: str
+    upto: int
+    settled: int
+    settings: Settings
+    records: tuple[Record, ...]
+    large: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts(Request[bool]):
+    """Others have come this far: rows of a user, or None for everybody else, and the levels.
+
+    Answered when durable.
+    """
+
+    conversation: str
+    rows: tuple[tuple[str | None, Levels], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DebtTurn:
+    """A user's own: tell the marks that are owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsOf(Request[Levels]):
+    """The user's own levels in a conversation."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A device has stored the inbox up to `number`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRead(Request[tuple[int, int] | Refusal]):
+    """Raise the read mark; answered with the mark and the unread count that then hold."""
+
+    conversation: str
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register(Request[bool | Refusal]):
+    """Create the account with its first device."""
+
+    display: str
+    password: str
+    device: str
+    token: bytes
+    device_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddDevice(Request[bool | Refusal]):
+    """A password was verified against `password`: add a device."""
+
+    password: str
+    device: str
+    token: bytes
+    device_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropDevice(Request[bool | Refusal]):
+    """Forget a device: its token is void from the answer on."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOf(Request["Account | None"]):
+    """The account as it is on disk; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user's display name, password hash and the hashes of the live devices' tokens."""
+
+    display: str
+    password: str
+    tokens: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDevice(Request[bool | Refusal]):
+    """A session speaks for a device from now on; an older session of it is told `Replaced`."""
+
+    session: Ref
+    device: str
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(Request[int]):
+    """Hint `session` at new inbox records from now on; answered with the inbox version known."""
+
+    session: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class InboxPage(Request[tuple[int, tuple[dict[str, Any], ...], str | None]]):
+    """Conversations behind `after`, in order of id: `(inbox number, rows, next or None)`."""
+
+    after: str | None
+    limit: int
+
+
+# -- to a session ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClientItem:
+    """One decoded item that the client sent."""
+
+    item: object
+
+
+@dataclass(frozen=True, slots=True)
+class NewInbox:
+    """A hint: inbox records `first` and following, with the log records that they speak of."""
+
+    first: int
+    rows: tuple[dict[str, Any], ...]
+    logs: dict[str, tuple[Record, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The inbox has reached this version, by the journal itself."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTurn:
+    """A session's own: send the unanswered commands of this conversation again."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullTurn:
+    """A session's own: read the inbox on."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchAgain:
+    """A session's own: the user's actor has died; find the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The outbox has room again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Another connection speaks for your device now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Your device was logged out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Close the connection with this code and reason."""
+
+    code: int
+    reason: str

@@ -1,0 +1,62 @@
+"""A session as its connection sees it: the node's side of `beamish.protocol.session`.
+
+The connection's tasks are plain trio tasks; the session is an actor. Items go to its mailbox, at
+most `session_in_hand` unanswered; beyond that `receive` waits, so backpressure reaches the socket.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from actors import Ref
+from beamish.messenger.messages import ClientItem, Disconnected
+from beamish.messenger.outbox import Outbox
+from beamish.protocol import Item
+from beamish.protocol.session import SessionClosed
+
+
+class SessionLink:
+    """What a session and its connection share. Implements `SessionHandle`."""
+
+    def __init__(self, outbox: Outbox, in_hand: int) -> None:
+        self.outbox = outbox
+        self.authenticated = False
+        self.in_hand = 0
+        """Items received and not yet finished."""
+        self._bound = in_hand
+        self._room = trio.Event()
+        self._session: Ref | None = None
+
+    def bind(self, session: Ref) -> None:
+        """Set the session that stands behind this handle."""
+        self._session = session
+
+    def finished(self) -> None:
+        """The session has done with one item."""
+        self.in_hand -= 1
+        self._room.set()
+
+    def gone(self) -> None:
+        """The session has ended: let nobody wait for it."""
+        self.in_hand = 0
+        self._room.set()
+
+    async def receive(self, item: Item) -> None:
+        """Hand one decoded item to the session; raises SessionClosed when it takes no more."""
+        while self.in_hand >= self._bound and not self.outbox.closed:
+            self._room = trio.Event()
+            await self._room.wait()
+        if self.outbox.closed:
+            raise SessionClosed
+        self.in_hand += 1
+        assert self._session is not None
+        self._session.cast(ClientItem(item))
+
+    async def take(self) -> list[bytes]:
+        """See `Outbox.take`."""
+        return await self.outbox.take()
+
+    async def disconnected(self) -> None:
+        """Tell the session that nobody listens any more."""
+        if self._session is not None:
+            self._session.cast(Disconnected())

@@ -1,0 +1,42 @@
+"""The messenger's settings, each with its unit and default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from beamish.protocol import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class MessengerSettings:
+    """What an operator may tune; `limits` are those that clients are told.
+
+    `registration_open`: whether anybody may create an account. `idle_s`: seconds without work
+    after which a user or conversation leaves memory. `unsettled_records`: records of a
+    conversation not yet held by everybody, above which it refuses new ones. `mark_interval_s`:
+    least seconds between two notices of the same conversation's marks. `retry_s`: seconds between
+    tries of an obligation that failed. `head_check_s`: seconds between comparisons of every
+    session with the journal. `sweep_s`: seconds between looks for pending work that nobody does.
+    `snapshot_every`: records between snapshots. `cache_bytes`: bound of the log cache.
+    `outbox_bytes`: what may wait for one connection before it is served by pulls only;
+    `outbox_hard_bytes`: above which it is closed. `session_in_hand`: commands of one connection
+    being carried out before its socket is no longer read.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    registration_open: bool = True
+    idle_s: float = 300.0
+    unsettled_records: int = 1_000
+    mark_interval_s: float = 1.0
+    retry_s: float = 2.0
+    head_check_s: float = 5.0
+    sweep_s: float = 2.0
+    snapshot_every: int = 1_000
+    cache_bytes: int = 64 << 20
+    outbox_bytes: int = 256 << 10
+    outbox_hard_bytes: int = 4 << 20
+    session_in_hand: int = 512
+    argon2_memory_kib: int = 19 * 1024
+    argon2_time: int = 2
+    argon2_parallelism: int = 1
+    password_queue: int = 256

@@ -1,0 +1,94 @@
+"""Looks for pending work that nobody does, and for sessions that missed something.
+
+Every `sweep_s` it pages through the journal's pending streams and makes sure that each has a living
+actor: an actor that loads finds what is pending by itself, so being alive is enough. Every
+`head_check_s` it compares, in batches, the inbox of every connected user with what the journal
+holds, and tells the sessions; a hint may therefore fail in any way and be late by that much.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from actors import Actor, CallError, Ref, on
+from beamish.messenger import messages as m
+from beamish.messenger.environment import Environment
+from beamish.messenger.ids import owner_of_stream, user_stream
+from storage import Describe, Pending, Refused
+
+logger = logging.getLogger("beamish.messenger")
+
+PAGE = 256
+"""Streams looked at in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckHeads:
+    after: int
+
+
+class Sweeper(Actor):
+    """One for a node; named "sweeper"."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._checking: list[tuple[Ref, str]] = []
+
+    def init(self) -> None:
+        """Begin at once: what a dead node left pending is the first work of the next."""
+        self.ref.cast(_Sweep(None))
+        self.send_after(self._environment.settings.head_check_s, _CheckHeads(0))
+
+    @on(_Sweep)
+    async def sweep(self, message: _Sweep) -> None:
+        """Wake the actors of one page of pending streams."""
+        outcome = await self._environment.journal.perform(Pending(None, message.after, PAGE))
+        if isinstance(outcome, Refused):
+            self.send_after(self._environment.settings.sweep_s, _Sweep(None))
+            return
+        for pending in outcome.streams:
+            await self._wake(pending.stream)
+        if outcome.more:
+            self.ref.cast(_Sweep(outcome.streams[-1].stream))
+        else:
+            self.send_after(self._environment.settings.sweep_s, _Sweep(None))
+
+    async def _wake(self, stream: str) -> None:
+        owner = owner_of_stream(stream)
+        if owner is None:
+            logger.error("the pending stream %r is nobody's: it is of another making", stream)
+            return
+        directory = self._environment.directory
+        if directory.find(*owner) is not None:
+            return
+        try:
+            ref = await directory.activate(*owner)
+            ref.cast(m.Resume())
+        except CallError as error:
+            logger.warning("%s %s could not be started: %s", *owner, error)
+
+    @on(_CheckHeads)
+    async def check_heads(self, message: _CheckHeads) -> None:
+        """Compare one batch of inboxes with what their sessions were handed."""
+        if message.after == 0:
+            self._environment.connections.prune()
+            self._checking = self._environment.connections.logged_in_sessions()
+        page = self._checking[message.after : message.after + PAGE]
+        if page:
+            streams = tuple(dict.fromkeys(user_stream(user) for _, user in page))
+            outcome = await self._environment.journal.perform(Describe(streams))
+            if not isinstance(outcome, Refused):
+                heads = {info.stream: info.version for info in outcome.streams}
+                for ref, user in page:
+                    ref.cast(m.Head(heads[user_stream(user)]))
+        following = message.after + PAGE
+        if following < len(self._checking):
+            self.ref.cast(_CheckHeads(following))
+        else:
+            self.send_after(self._environment.settings.head_check_s, _CheckHeads(0))

@@ -1,0 +1,341 @@
+"""The actor of one user: the inbox, the account, the marks.
+
+What others ask of it are levels (a conversation has reached n, somebody has read up to n, a device
+has stored up to n) and account changes. They come together while an append is in flight and go
+into the next one. It answers a notice with the record that the inbox holds, after the append.
+
+It pushes nothing to clients. It hints its sessions at new records; they hand them on or pull.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
+from beamish.messenger import messages as m
+from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.environment import Environment
+from beamish.messenger.ids import user_stream
+from beamish.messenger.inbox_rows import conversation_rows
+from beamish.messenger.intake import Intake
+from beamish.messenger.journal_port import JournalUnavailable
+from beamish.messenger.marks_debt import MarksDebt
+from beamish.messenger.refusals import refusal_of
+from beamish.messenger.stream_writer import StreamWriter
+from beamish.messenger.user_state import Fields, Levels, UserState
+
+ACK_INTERVAL_S = 1.0
+"""Least seconds between two appends that only raise delivered marks."""
+
+LARGE_ACK_INTERVAL_S = 5.0
+"""The same when all conversations concerned are large groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    pass
+
+
+class User(Actor):
+    """Named `("user", name)`; requests: those of `messages`."""
+
+    def __init__(self, user: str, environment: Environment) -> None:
+        self.user = user
+        self.environment = environment
+        settings = environment.settings
+        self.writer: StreamWriter[UserState] = StreamWriter(
+            environment.journal,
+            user_stream(user),
+            lambda snapshot: UserState.load(user, snapshot),
+            snapshot_every=settings.snapshot_every,
+            keep=settings.limits.inbox,
+            obligation=True,
+        )
+        self.last_marks = 0
+        self._intake = Intake(self)
+        self._debt = MarksDebt(self)
+        self._batch_wanted = False
+        self._next_ack_at = 0.0
+        self._busy_since_look = True
+        self._sessions: dict[Ref, None] = {}
+        self._devices: dict[str, Ref] = {}
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def init(self) -> None:
+        """Load before anything else is handled."""
+        self.continue_with(_Load())
+
+    @on(_Load)
+    async def load(self, _message: _Load) -> None:
+        """Read the stream; take up what is owed."""
+        await self.writer.load()
+        self.last_marks = self.state.version
+        self._debt.load()
+        self.send_after(self.environment.settings.idle_s, _Idle())
+
+    @property
+    def state(self) -> UserState:
+        """The user as committed."""
+        return self.writer.state
+
+    @on(m.Resume)
+    def resume(self, _message: m.Resume) -> None:
+        """Somebody found this stream pending: what is owed is known since the load."""
+
+    @on(_Idle)
+    def idle(self, _message: _Idle) -> None:
+        """Leave memory when nobody is connected and nothing is owed."""
+        owing = self._sessions or self._devices or self._intake.waiting or self._debt.busy
+        if self._busy_since_look or owing:
+            self._busy_since_look = False
+            self.send_after(self.environment.settings.idle_s, _Idle())
+        else:
+            self.stop()
+
+    @on(Answer)
+    def answered(self, answer: Answer) -> None:
+        """Somebody took in our marks, or did not."""
+        tag: Any = answer.tag
+        self._debt.answered(tag[1], answer)
+
+    @on(m.DebtTurn)
+    async def debt_turn(self, _message: m.DebtTurn) -> None:
+        """Tell the marks that are owed."""
+        await self._debt.turn()
+
+    # -- what goes into the next append ----------------------------------------------------------
+
+    @on(m.Reached)
+    def reached(self, notice: m.Reached) -> NoReply | int:
+        """A conversation has grown."""
+        self.environment.faults.passing("user", "before handling")
+        held = self.state.held(notice.conversation)
+        if held >= notice.upto:
+            return held
+        self._intake.reached(notice, self.reply_to())
+        return self._later()
+
+    @on(m.Receipts)
+    def receipts(self, message: m.Receipts) -> NoReply | bool:
+        """Others have come further in a conversation."""
+        self._intake.receipts(message, self.reply_to())
+        return self._later()
+
+    @on(m.MarkRead)
+    def mark_read(self, message: m.MarkRead) -> NoReply | tuple[int, int] | Refusal:
+        """The user has read up to here."""
+        if message.conversation not in self.state.conversations:
+            return Refusal("not_member", f"you are not in {message.conversation}")
+        self._intake.read(message, self.reply_to())
+        return self._later()
+
+    @on(m.Acknowledge)
+    def acknowledge(self, message: m.Acknowledge) -> None:
+        """A device has stored the inbox up to here."""
+        if self._intake.acknowledged(message.number):
+            self._later_with_ack()
+
+    @on(m.Register)
+    def register(self, message: m.Register) -> NoReply | bool | Refusal:
+        """Create the account."""
+        return self._account(lambda state: self._registration(state, message))
+
+    @on(m.AddDevice)
+    def add_device(self, message: m.AddDevice) -> NoReply | bool | Refusal:
+        """Add a device after a login."""
+        return self._account(lambda state: self._new_device(state, message))
+
+    @on(m.DropDevice)
+    def drop_device(self, message: m.DropDevice) -> NoReply | bool | Refusal:
+        """Forget a device."""
+
+        def drop(state: UserState) -> list[Fields] | Refusal:
+            known = message.device in state.devices
+            return [{"t": "device_gone", "device": message.device}] if known else []
+
+        return self._account(drop)
+
+    @on(m.AccountOf)
+    def account_of(self, _message: m.AccountOf) -> NoReply | m.Account | None:
+        """The account, after a look at the journal."""
+
+        def look(state: UserState) -> m.Account | None:
+            if not state.exists:
+                return None
+            tokens = {device: known.token for device, known in state.devices.items()}
+            return m.Account(state.display, state.password, tokens)
+
+        self._intake.question(look, self.reply_to())
+        return self._later()
+
+    @on(m.InboxPage)
+    def inbox_page(
+        self, message: m.InboxPage
+    ) -> NoReply | tuple[int, tuple[dict[str, Any], ...], str | None]:
+        """A page of conversations, after a look at the journal."""
+        self._intake.question(
+            lambda state: conversation_rows(state, message.after, message.limit), self.reply_to()
+        )
+        return self._later()
+
+    @on(m.LevelsOf)
+    def levels_of(self, message: m.LevelsOf) -> NoReply | Levels:
+        """The user's own levels, after a look at the journal."""
+
+        def look(state: UserState) -> Levels:
+            known = state.conversations.get(message.conversation)
+            return Levels(0, 0) if known is None else known.levels
+
+        self._intake.question(look, self.reply_to())
+        return self._later()
+
+    def _account(self, change: Callable[[UserState], list[Fields] | Refusal]) -> NoReply:
+        self._intake.account(change, self.reply_to())
+        return self._later()
+
+    def _registration(self, state: UserState, message: m.Register) -> list[Fields] | Refusal:
+        if state.exists:
+            known = state.devices.get(message.device)
+            if known is not None and known.token == message.token:
+                return []
+            return Refusal("exists", f"the user name {self.user} is taken")
+        account = {
+            "t": "account",
+            "display": message.display,
+            "hash": message.password,
+            "at": self.environment.now_ms(),
+        }
+        return [account, self._device(message)]
+
+    def _new_device(self, state: UserState, message: m.AddDevice) -> list[Fields] | Refusal:
+        if state.password != message.password:
+            return Refusal("bad_credentials", "the password was changed meanwhile: log in again")
+        return [] if message.device in state.devices else [self._device(message)]
+
+    def _device(self, message: m.Register | m.AddDevice) -> Fields:
+        return {
+            "t": "device",
+            "device": message.device,
+            "token": message.token,
+            "name": message.device_name,
+            "at": self.environment.now_ms(),
+        }
+
+    # -- batches ---------------------------------------------------------------------------------
+
+    def _later(self) -> NoReply:
+        self._busy_since_look = True
+        if not self._batch_wanted:
+            self._batch_wanted = True
+            self.ref.cast(_Batch())
+        return NO_REPLY
+
+    def _later_with_ack(self) -> None:
+        wait = self._next_ack_at - trio.current_time()
+        if wait <= 0:
+            self._later()
+        elif not self._batch_wanted and not self._intake.ack_timer:
+            self._intake.ack_timer = True
+            self.send_after(wait, _Batch())
+
+    @on(_Batch)
+    async def batch(self, _message: _Batch) -> None:
+        """Propose, append, apply, answer what has come together; hint the sessions."""
+        self._batch_wanted = False
+        self._intake.ack_timer = False
+        before = self.state.version
+        with_acks = trio.current_time() >= self._next_ack_at
+        batch = self._intake.take(with_acks=with_acks)
+        try:
+            await batch.prepare(self.environment.logs)
+            refused = await self.writer.commit(batch.decide)
+        except JournalUnavailable as unavailable:
+            batch.reply_refused(refusal_of(unavailable.refused))
+            return
+        if refused is not None:
+            batch.reply_refused(refusal_of(refused))
+            return
+        committed = batch.committed if self.state.version > before else ()
+        if batch.has_marks and committed:
+            large = all(self._intake.is_large(c) for c in batch.marked)
+            pause = LARGE_ACK_INTERVAL_S if large else ACK_INTERVAL_S
+            self._next_ack_at = trio.current_time() + pause
+            self.last_marks = self.state.version
+            for conversation in batch.marked:
+                self._debt.owe(conversation)
+        if committed:
+            self._hint(committed, batch.logs)
+        self.environment.faults.passing("user", "between append and reply")
+        batch.reply()
+        self.environment.faults.passing("user", "after reply")
+        if not self.state.exists:
+            self.stop()
+        elif self._intake.waiting:
+            self._later()
+
+    def _hint(self, rows: tuple[Fields, ...], logs: dict[str, tuple[Any, ...]]) -> None:
+        if not self._sessions:
+            return
+        hint = m.NewInbox(self.state.version - len(rows) + 1, rows, logs)
+        for session in self._sessions:
+            session.cast(hint)
+        self._revoke(rows)
+
+    def _revoke(self, rows: tuple[Fields, ...]) -> None:
+        for row in rows:
+            if row["t"] == "device_gone":
+                session = self._devices.pop(row["device"], None)
+                if session is not None:
+                    session.cast(m.Revoked())
+
+    # -- sessions --------------------------------------------------------------------------------
+
+    @on(m.OpenDevice)
+    def open_device(self, message: m.OpenDevice) -> NoReply | bool | Refusal:
+        """A session presents a token."""
+
+        def opened(state: UserState) -> bool | Refusal:
+            known = state.devices.get(message.device)
+            if known is None or known.token != message.token:
+                return Refusal("bad_credentials", "the token is not valid: log in again")
+            older = self._devices.get(message.device)
+            if older is not None and older != message.session:
+                older.cast(m.Replaced())
+                self._sessions.pop(older, None)
+            if older != message.session:
+                self._devices[message.device] = message.session
+                self.monitor(message.session)
+            return True
+
+        self._intake.question(opened, self.reply_to())
+        return self._later()
+
+    @on(m.Watch)
+    def watch(self, message: m.Watch) -> int:
+        """Hint this session from now on."""
+        if message.session not in self._sessions:
+            self._sessions[message.session] = None
+            self.monitor(message.session)
+        return self.state.version
+
+    @on(Down)
+    def session_down(self, message: Down) -> None:
+        """A session ended."""
+        self._sessions.pop(message.ref, None)
+        for device in [d for d, ref in self._devices.items() if ref == message.ref]:
+            del self._devices[device]

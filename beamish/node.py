@@ -1,0 +1,237 @@
+"""A node: the journal, the actor system and the messenger's supervision tree, as one thing.
+
+    async with open_node(NodeConfig(data=Path("data"))) as node:
+        gateway = await open_gateway(nursery, host, port, node, GatewayConfig(...))
+
+The tree, one_for_one throughout, so that nothing that crashes takes a stranger with it:
+
+    messenger
+    ├── users           one supervised actor for each user in memory
+    ├── conversations   one for each conversation in memory
+    ├── sessions        one for each connection
+    └── sweeper         pending work and missed updates
+
+Users and conversations are started on demand and restarted when they crash; each has a restart
+budget of its own. A session is never restarted: its client connects again and resumes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from actors import CallError, Ref, System, open_system
+from beamish.messenger.connections import Connections
+from beamish.messenger.conversation import Conversation
+from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.directory import Directory
+from beamish.messenger.environment import Environment
+from beamish.messenger.faults import CrashInjector, NoFaults
+from beamish.messenger.guesses import Guesses
+from beamish.messenger.ids import USER_STREAM, is_user_name
+from beamish.messenger.journal_port import JournalPort, LogReader
+from beamish.messenger.messages import CloseSession, Register
+from beamish.messenger.outbox import Outbox
+from beamish.messenger.passwords import Passwords
+from beamish.messenger.profiles import Profiles
+from beamish.messenger.session import Session
+from beamish.messenger.session_handle import SessionLink
+from beamish.messenger.settings import MessengerSettings
+from beamish.messenger.sweeper import Sweeper
+from beamish.messenger.tokens import new_device, new_token
+from beamish.messenger.user import User
+from beamish.protocol import Codec
+from beamish.protocol import Refusal as ProtocolRefusal
+from storage import Journal, Names, Refused, Scan, open_lmdb
+from supervision import Budget, ChildSpec, DynamicSupervisor, StartChild, Supervisor
+
+logger = logging.getLogger("beamish")
+
+CHILD_BUDGET = Budget(20, 10.0)
+"""Restarts of one user or conversation before it is left until somebody needs it again."""
+
+USER = ChildSpec("user", User, restart="transient", budget=CHILD_BUDGET)
+CONVERSATION = ChildSpec("conversation", Conversation, restart="transient", budget=CHILD_BUDGET)
+SESSION = ChildSpec("session", Session, restart="temporary", shutdown=1.0)
+
+
+async def _run_in_thread(work: Callable[[], object]) -> object:
+    return await trio.to_thread.run_sync(work)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """How to open a node; times in seconds.
+
+    `data` is the journal's directory. The seams have defaults for real use: `now_ms` the wall
+    clock in ms UTC, `secret` random bytes fit for tokens, `run_in_thread` the way into threads.
+    `faults` makes actors crash on purpose; `seed` fixes the runtime's randomness; `journal`
+    replaces the one on disk, `journal_options` are given to `open_lmdb`.
+    """
+
+    data: Path
+    settings: MessengerSettings = field(default_factory=MessengerSettings)
+    faults: CrashInjector = field(default_factory=NoFaults)
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    secret: Callable[[int], bytes] = os.urandom
+    run_in_thread: Callable[[Callable[[], object]], Any] = _run_in_thread
+    seed: int | None = None
+    journal_options: dict[str, Any] = field(default_factory=dict)
+    journal: AbstractAsyncContextManager[Journal] | None = None
+
+
+class Node:
+    """A running node. Made by `open_node`."""
+
+    def __init__(self, environment: Environment, journal: Journal, system: System) -> None:
+        self.environment = environment
+        self.journal = journal
+        self.system = system
+        self._supervisors: dict[str, Ref] = {}
+        self._accepting = False
+
+    async def start(self) -> None:
+        """Build the supervision tree."""
+        env = self.environment
+        specs = [
+            ChildSpec(name, DynamicSupervisor, type="supervisor", name=name)
+            for name in ("users", "conversations", "sessions")
+        ]
+        top = await self.system.spawn(Supervisor, specs, name="messenger")
+        for name in ("users", "conversations", "sessions"):
+            ref = self.system.whereis(name)
+            assert ref is not None
+            self._supervisors[name] = ref
+        env.directory.serve(
+            env,
+            {
+                "user": (self._supervisors["users"], USER),
+                "conversation": (self._supervisors["conversations"], CONVERSATION),
+            },
+        )
+        await top.call(StartChild(ChildSpec("sweeper", Sweeper, (env,), name="sweeper")))
+        self._accepting = True
+
+    def ready(self) -> bool:
+        """Whether sessions are taken."""
+        return self._accepting
+
+    async def open_session(self, codec: Codec, peer: str) -> SessionLink:
+        """A session for a new connection that speaks `codec`.
+
+        Raises:
+            Refusal: the node is stopping.
+        """
+        if not self._accepting:
+            raise ProtocolRefusal("shutting_down", "this node stops: use another")
+        settings = self.environment.settings
+        link = SessionLink(
+            Outbox(settings.outbox_bytes, settings.outbox_hard_bytes), settings.session_in_hand
+        )
+        args = (link, codec, peer, self.environment)
+        try:
+            await self._supervisors["sessions"].call(StartChild(SESSION, args))
+        except CallError as error:
+            raise ProtocolRefusal("internal", f"no session could be started: {error}") from error
+        return link
+
+    async def add_user(self, user: str, password: str, display: str | None = None) -> None:
+        """Create an account, whether registration is open or not.
+
+        Raises:
+            ValueError: the name is malformed or taken, or the password too short.
+        """
+        if not is_user_name(user):
+            raise ValueError("a user name is 1 to 64 characters of a-z 0-9 . _ -")
+        if not 8 <= len(password) <= 256:
+            raise ValueError("a password has 8 to 256 characters")
+        env = self.environment
+        hashed = await env.passwords.hash(password)
+        device = new_device(env.secret)
+        _, digest = new_token(user, device, env.secret)
+        ref = await env.directory.activate("user", user)
+        answer = await ref.call(
+            Register(display or user, hashed, device, digest, "command line"), timeout=30.0
+        )
+        if isinstance(answer, Refusal):
+            raise ValueError(answer.message)  # noqa: TRY004
+
+    async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
+        """Names of registered users behind `after`, in order; at most `limit`."""
+        start = None if after is None else USER_STREAM + after
+        names = await self.journal.perform(Scan(USER_STREAM, start, limit))
+        if isinstance(names, Refused):
+            raise ValueError(names.message)  # noqa: TRY004
+        assert isinstance(names, Names)
+        return [name[len(USER_STREAM) :] for name in names.names]
+
+    def statistics(self) -> dict[str, object]:
+        """Counters and gauges of the node's parts, for `beamish status`."""
+        return {
+            "sessions": len(self.environment.connections),
+            "journal": self.journal.statistics(),
+            "actors": self.system.statistics(),
+            "password_hashes": self.environment.passwords.hashes,
+            "injected_crashes": dict(self.environment.faults.crashes),
+        }
+
+    def stop_accepting(self) -> None:
+        """Refuse new sessions and new commands; what is in hand goes on."""
+        self._accepting = False
+        self.environment.shutting_down = True
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  a bound on good manners
+        """Wait until no session has a command in hand, at most `timeout` seconds."""
+        with trio.move_on_after(timeout):
+            while self.environment.connections.in_hand:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+
+    def close_sessions(self, code: int, reason: str) -> None:
+        """Have every session close its connection."""
+        for session in self.environment.connections.sessions():
+            session.cast(CloseSession(code, reason))
+
+
+@asynccontextmanager
+async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
+    """Open the journal, start the messenger, and stop both in order at the end.
+
+    Raises:
+        storage's errors, if the data directory cannot be opened; their sentences say what to do.
+    """
+    async with AsyncExitStack() as stack:
+        journal = await stack.enter_async_context(
+            open_lmdb(config.data, **config.journal_options)
+            if config.journal is None
+            else config.journal
+        )
+        system = await stack.enter_async_context(open_system("node", seed=config.seed))
+        settings = config.settings
+        port = JournalPort(journal)
+        environment = Environment(
+            journal=port,
+            logs=LogReader(port, settings.cache_bytes),
+            settings=settings,
+            faults=config.faults,
+            passwords=Passwords(settings, config.run_in_thread, os.cpu_count() or 1),
+            guesses=Guesses(trio.current_time),
+            profiles=Profiles(),
+            now_ms=config.now_ms,
+            secret=config.secret,
+            directory=Directory(system),
+            connections=Connections(),
+        )
+        node = Node(environment, journal, system)
+        await node.start()
+        try:
+            yield node
+        finally:
+            node.stop_accepting()
