@@ -1,0 +1,398 @@
+"""Every engine keeps the journal's contract, unknown outcomes and late appends included.
+
+One random state machine plays operations against an engine and against `stream_model`; engines
+differ only in how they are opened and in how their faults are ordered.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from storage import (
+    Append,
+    Conflict,
+    Describe,
+    Load,
+    MemoryDisk,
+    MemoryFaults,
+    OutcomeUnknown,
+    Pending,
+    Read,
+    Refused,
+    Scan,
+    Settle,
+    Snapshot,
+    Truncate,
+    open_lmdb,
+    open_memory,
+    slot_of,
+)
+from tests.storage.driver import Driver
+from tests.storage.stream_model import StreamModel
+
+NAMES = ["a", "a/1", "a/1#marks", "b", "ü/名", "z" * 400]
+names = st.sampled_from(NAMES)
+small = st.integers(0, 12)
+offsets = st.sampled_from([0, 0, 0, 0, 0, 1, -1, 5])
+bodies = st.lists(
+    st.one_of(st.binary(max_size=6), st.integers(900, 6000).map(lambda n: b"x" * n)),
+    min_size=1,
+    max_size=5,
+).map(tuple)
+snapshots = st.one_of(st.binary(max_size=10), st.integers(4000, 13000).map(lambda n: b"s" * n))
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Rules; subclasses say how to open, and how to order a fault for the next commit."""
+
+    def open(self):
+        raise NotImplementedError
+
+    def order_fault(self, kind: str) -> None:
+        raise NotImplementedError
+
+    def end_fault(self) -> None:
+        raise NotImplementedError
+
+    def begin_late(self, op: Append) -> None:
+        """Submit an append of which nobody will wait; it may land any time."""
+        raise NotImplementedError
+
+    def end_late(self) -> None:
+        """From now on no such append can land."""
+        raise NotImplementedError
+
+    def dispose(self) -> None:
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models = {name: StreamModel(name) for name in NAMES}
+        self.driver: Driver | None = None
+
+    @initialize()
+    def start(self) -> None:
+        self.driver = Driver(self.open)
+
+    def teardown(self) -> None:
+        if self.driver is not None:
+            self.driver.close()
+        self.dispose()
+
+    def write(self, op):
+        model = self.models[op.stream]
+        model.begin(land=False)
+        outcome = self.driver.perform(op)
+        model.begin(land=False)
+        model.wrote(op, outcome)
+        return outcome
+
+    def version(self, name: str) -> int:
+        return max(world.version for world in self.models[name].worlds)
+
+    def epoch(self, name: str, kind: str) -> int | None:
+        known = self.models[name].epoch or 0
+        return {"none": None, "known": known, "wrong": known + 1}[kind]
+
+    # -- writes -----------------------------------------------------------------------------------
+
+    @rule(
+        name=names,
+        offset=offsets,
+        records=bodies,
+        pending=st.booleans(),
+        obligation=st.booleans(),
+        epoch=st.sampled_from(["none", "none", "known", "wrong"]),
+    )
+    def append(self, name, offset, records, pending, obligation, epoch) -> None:
+        expected = max(0, self.version(name) + offset)
+        op = Append(name, expected, records, pending, obligation, self.epoch(name, epoch))
+        outcome = self.write(op)
+        if epoch == "wrong":
+            assert isinstance(outcome, Conflict)
+
+    @rule(name=names, upto=small, epoch=st.sampled_from(["none", "known", "wrong"]))
+    def settle(self, name, upto, epoch) -> None:
+        self.write(Settle(name, upto, self.epoch(name, epoch)))
+
+    @rule(name=names)
+    def settle_all(self, name) -> None:
+        self.write(Settle(name, self.version(name)))
+
+    @rule(name=names, back=st.integers(-1, 3), data=snapshots)
+    def snapshot(self, name, back, data) -> None:
+        self.write(Snapshot(name, max(0, self.version(name) - back), data))
+
+    @rule(name=names, upto=small)
+    def truncate(self, name, upto) -> None:
+        self.write(Truncate(name, upto))
+
+    @rule(chosen=st.lists(names, min_size=2, unique=True), pending=st.booleans(), upto=small)
+    def many_at_once(self, chosen, pending, upto) -> None:
+        ops = []
+        for index, name in enumerate(chosen):
+            self.models[name].begin(land=False)
+            if index % 3 == 2:
+                ops.append(Settle(name, upto))
+            else:
+                ops.append(Append(name, self.version(name), (b"m", b"n"), pending, index % 2 == 1))
+        for op, outcome in zip(ops, self.driver.perform_all(ops), strict=True):
+            self.models[op.stream].begin(land=False)
+            self.models[op.stream].wrote(op, outcome)
+
+    @rule(name=names, rivals=st.integers(2, 5))
+    def rivals_expecting_the_same_version_win_at_most_once(self, name, rivals) -> None:
+        model = self.models[name]
+        model.begin(land=False)
+        expected = self.version(name)
+        ops = [Append(name, expected, (b"%d" % index,)) for index in range(rivals)]
+        for op, outcome in zip(ops, self.driver.perform_all(ops), strict=True):
+            model.begin(land=False)
+            if not isinstance(outcome, Conflict):
+                model.wrote(op, outcome)
+        info = self.driver.perform(Describe((name,))).streams[0]
+        model.saw(info)
+
+    # -- reads ------------------------------------------------------------------------------------
+
+    @rule(name=names, limit=st.integers(1, 9))
+    def load(self, name, limit) -> None:
+        outcome = self.driver.perform(Load(name, limit, 1 << 20))
+        self.models[name].begin(land=False)
+        self.models[name].loaded(outcome, limit)
+
+    @rule(name=names, start=st.integers(0, 20), limit=st.integers(1, 9))
+    def read(self, name, start, limit) -> None:
+        outcome = self.driver.perform(Read(name, start, limit, 1 << 20))
+        self.models[name].begin(land=False)
+        self.models[name].read(outcome, start, limit)
+
+    @rule(name=names)
+    def a_read_of_no_bytes_still_gives_one_record(self, name) -> None:
+        outcome = self.driver.perform(Read(name, 1, 10, 0))
+        self.models[name].begin(land=False)
+        self.models[name].saw(outcome.info)
+        assert len(outcome.records) == min(1, outcome.info.version - outcome.info.first + 1)
+
+    @rule(slots=st.sampled_from([None, range(2048), range(2048, 4096)]), limit=st.integers(1, 3))
+    def pending(self, slots, limit) -> None:
+        found, after = [], None
+        while True:
+            page = self.driver.perform(Pending(slots, after, limit))
+            found += page.streams
+            if not page.more:
+                break
+            assert len(page.streams) == limit
+            after = page.streams[-1].stream
+        order = [(slot_of(entry.stream), entry.stream.encode()) for entry in found]
+        assert order == sorted(set(order))
+        by_name = {entry.stream: entry for entry in found}
+        for name in NAMES:
+            world = self.models[name].world
+            if world is None or (slots is not None and slot_of(name) not in slots):
+                continue
+            entry = by_name.get(name)
+            if world.settled == world.version:
+                assert entry is None
+            else:
+                assert (entry.first_pending, entry.version) == (world.settled + 1, world.version)
+                assert 0 < entry.since_ms
+
+    @rule(prefix=st.sampled_from(["", "a", "a/1", "ü", "q"]), limit=st.integers(1, 3))
+    def scan(self, prefix, limit) -> None:
+        found, after = [], None
+        while True:
+            page = self.driver.perform(Scan(prefix, after, limit))
+            found += page.names
+            if not page.more:
+                break
+            after = page.names[-1]
+        assert found == sorted(set(found), key=str.encode)
+        for name in NAMES:
+            world = self.models[name].world
+            if world is not None:
+                there = bool(world.records) and name.startswith(prefix)
+                assert (name in found) == there
+
+    # -- faults -----------------------------------------------------------------------------------
+
+    @rule(
+        kind=st.sampled_from(["done", "undone"]),
+        name=names,
+        records=bodies,
+        pending=st.booleans(),
+        upkeep=st.booleans(),
+    )
+    def a_failing_commit(self, kind, name, records, pending, upkeep) -> None:
+        self.order_fault(kind)
+        version = self.version(name)
+        if upkeep:
+            outcome = self.write(Settle(name, version))
+        else:
+            outcome = self.write(Append(name, version, records, pending))
+            assert not isinstance(outcome, Refused)
+        if not isinstance(outcome, (OutcomeUnknown, Refused, Conflict)):
+            assert self.nothing_to_write(upkeep)
+        self.end_fault()
+
+    def nothing_to_write(self, upkeep: bool) -> bool:
+        return upkeep
+
+    @precondition(lambda self: sum(len(model.strays) for model in self.models.values()) < 2)
+    @rule(name=names, offset=offsets, records=bodies, pending=st.booleans())
+    def an_append_of_which_nobody_waits(self, name, offset, records, pending) -> None:
+        op = Append(name, max(0, self.version(name) + offset), records, pending)
+        self.begin_late(op)
+        self.models[name].strays.append(op)
+
+    @rule()
+    def late_appends_have_landed_or_never_will(self) -> None:
+        self.end_late()
+        for model in self.models.values():
+            model.begin(land=True)
+
+    @rule()
+    def close_and_open_again(self) -> None:
+        self.driver.close()
+        self.driver = Driver(self.open)
+        for model in self.models.values():
+            model.begin(land=True)
+
+    @invariant()
+    def heads_are_as_modelled(self) -> None:
+        if self.driver is None:
+            return
+        described = self.driver.perform(Describe(tuple(NAMES)))
+        for info in described.streams:
+            self.models[info.stream].begin(land=False)
+            self.models[info.stream].saw(info)
+
+
+class MemoryMachine(JournalMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = MemoryDisk()
+        self.faults = MemoryFaults()
+
+    def open(self):
+        return open_memory(self.disk, faults=self.faults, random=Random(7))
+
+    def order_fault(self, kind: str) -> None:
+        self.faults.commit_fails_done = float(kind == "done")
+        self.faults.commit_fails_undone = float(kind == "undone")
+
+    def end_fault(self) -> None:
+        self.faults.commit_fails_done = self.faults.commit_fails_undone = 0.0
+
+    def nothing_to_write(self, upkeep: bool) -> bool:
+        return False
+
+    def begin_late(self, op: Append) -> None:
+        self.faults.answer_late, self.faults.late_s = 1.0, 0.005
+        assert isinstance(self.driver.perform(op), OutcomeUnknown)
+        self.faults.answer_late = 0.0
+
+    def end_late(self) -> None:
+        time.sleep(0.006)
+        self.driver.perform(Append("late", 0, (b"flush",)))
+
+    def dispose(self) -> None:
+        pass
+
+    @rule(name=names, records=bodies, pending=st.booleans())
+    def a_lost_answer(self, name, records, pending) -> None:
+        self.faults.answer_lost = 1.0
+        outcome = self.write(Append(name, self.version(name), records, pending))
+        assert isinstance(outcome, OutcomeUnknown)
+        self.faults.answer_lost = 0.0
+
+    @rule(keep=st.booleans(), name=names, records=bodies)
+    def a_crash_in_a_commit(self, keep, name, records) -> None:
+        self.faults.sync_s = 1.0
+        op = Append(name, self.version(name), records)
+        before = set(self.models[name].worlds)
+        self.models[name].begin(land=False)
+        outcome = self.driver.call(self._crash, op, keep)
+        self.faults.sync_s = 0.0
+        assert isinstance(outcome, OutcomeUnknown)
+        for model in self.models.values():
+            model.begin(land=True)
+        self.models[name].wrote(op, outcome)
+        if len(before) == 1 and len(self.models[name].worlds) == 2:
+            info = self.driver.perform(Describe((name,))).streams[0]
+            assert info.version == next(iter(before)).version + keep * len(records)
+
+    async def _crash(self, op, keep):
+        import trio
+
+        outcome = None
+
+        def done(value):
+            nonlocal outcome
+            outcome = value
+            told.set()
+
+        told = trio.Event()
+        self.driver.journal.submit(op, done)
+        while not self.driver.journal._in_sync:
+            await trio.sleep(0)
+        self.driver.journal.crash(keep=keep)
+        await told.wait()
+        return outcome
+
+
+class LmdbMachine(JournalMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = Path(tempfile.mkdtemp(prefix="journal-"))
+        self.fault: str | None = None
+
+    def open(self):
+        return open_lmdb(self.path, reserve_bytes=0, ballast_bytes=0, sync_hook=self.sync)
+
+    def sync(self, commit) -> None:
+        fault = self.fault
+        if fault == "undone":
+            raise OSError(5, "a fault on order")
+        commit()
+        if fault == "done":
+            raise OSError(5, "a fault on order")
+
+    def order_fault(self, kind: str) -> None:
+        self.fault = kind
+
+    def end_fault(self) -> None:
+        self.fault = None
+        self.driver.call_sync(self.forgive)
+
+    def forgive(self) -> None:
+        """The next write may try the disk at once."""
+        self.driver.journal._committer._probe_at = 0.0
+
+    def begin_late(self, op: Append) -> None:
+        self.driver.call_sync(self.driver.journal.submit, op, lambda _: None)
+
+    def end_late(self) -> None:
+        self.driver.perform(Append("late", 0, (b"flush",)))
+
+    def dispose(self) -> None:
+        shutil.rmtree(self.path)
+
+
+FEW = settings(
+    max_examples=25,
+    stateful_step_count=30,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestMemory = MemoryMachine.TestCase
+TestMemory.settings = FEW
+TestLmdb = LmdbMachine.TestCase
+TestLmdb.settings = FEW
