@@ -26,7 +26,7 @@ from beamish.gateway.head import HeadRefused, RequestHead, read_head
 from beamish.gateway.http import HttpSide, send_error
 from beamish.gateway.pages import load_pages
 from beamish.gateway.statistics import GatewayStatistics
-from beamish.gateway.stream import DRAIN_BYTES, SLICE, GatewayStream, short_reason
+from beamish.gateway.stream import DRAIN_BYTES, DRAIN_SECONDS, SLICE, GatewayStream, short_reason
 from beamish.protocol.codec import Codec, codecs
 from beamish.protocol.errors import CloseCode, Refusal
 from beamish.protocol.session import NodeLike, SessionHandle
@@ -69,6 +69,7 @@ class Gateway:
         self._everything = trio.CancelScope()
         self._closing: tuple[int, str] | None = None
         self._idle = trio.Event()
+        self._ended = trio.Event()
 
     def statistics(self) -> GatewayStatistics:
         """The counters, live."""
@@ -83,7 +84,7 @@ class Gateway:
     async def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "shutting down") -> None:
         """Stop accepting, close every connection with the code, end all tasks.
 
-        Returns within `close_timeout` and one more second.
+        Returns within `close_timeout` and two more seconds.
         """
         self.stop_accepting()
         self._closing = (code, reason)
@@ -99,6 +100,8 @@ class Gateway:
                 while self._connections:
                     await self._wait_for_an_end()
         self._everything.cancel()
+        with trio.move_on_after(FORCED_CLOSE):
+            await self._ended.wait()
 
     async def _wait_for_an_end(self) -> None:
         self._idle = trio.Event()
@@ -119,6 +122,7 @@ class Gateway:
                     await trio.serve_listeners(self._serve, listeners, handler_nursery=nursery)
                 for listener in listeners:
                     await listener.aclose()
+        self._ended.set()
 
     async def _sweep(self) -> None:
         while True:
@@ -197,7 +201,7 @@ class Gateway:
 
     async def _finish_http(self, stream: trio.SocketStream) -> None:
         """End our side and drain a little, so that the answer is not lost to a reset."""
-        with trio.move_on_after(1.0):
+        with trio.move_on_after(DRAIN_SECONDS):
             await stream.send_eof()
             left = DRAIN_BYTES
             while left > 0 and (data := await stream.receive_some(SLICE)):
@@ -251,7 +255,7 @@ class Gateway:
             logger.debug("a ping after the close from %s", stream)
         finally:
             with trio.CancelScope(shield=True):
-                await below.finish(*end, config.close_timeout)
+                await below.finish(*end)
 
     async def _carry(
         self,
@@ -263,22 +267,21 @@ class Gateway:
         """Run a connection and close its WebSocket; the code and reason that it ended with."""
         connection = Connection(socket, codec, session, self._statistics, below)
         self._connections[connection] = None
-        end = (int(CloseCode.INTERNAL), "a fault of the node")
+        end = self._closing or (int(CloseCode.GOING_AWAY), "the node stops")
         try:
-            if self._closing is not None:
-                connection.close(*self._closing)
             end = await connection.run()
         except Exception:
+            end = (int(CloseCode.INTERNAL), "a fault of the node")
             self._statistics.faults += 1
             logger.exception("a session ended by a fault")
         finally:
             if below is not None and below.overrun:
                 end = (int(CloseCode.FRAME_TOO_LARGE), "too much sent for one message")
+            self._statistics.closed[end[0]] += 1
             with trio.move_on_after(self._config.close_timeout, shield=True):
                 if end[0] != BROKE_OFF:
                     await socket.aclose(end[0], short_reason(end[1]))
             del self._connections[connection]
-            self._statistics.closed[end[0]] += 1
             self._idle.set()
         return end
 

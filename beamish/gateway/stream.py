@@ -18,6 +18,11 @@ from collections.abc import Callable
 
 import trio
 
+from beamish.protocol.errors import CloseCode
+
+CLOSE = 0x88
+"""The first byte of a close frame."""
+
 SLICE = 65_536
 """Bytes written at once: the write timeout bounds each slice, not a whole large frame."""
 
@@ -25,7 +30,8 @@ NEVER_SENT = (1005, 1006, 1015)
 """Close codes that RFC 6455 section 7.4.1 keeps out of close frames."""
 
 DRAIN_BYTES = 1 << 20
-"""Bytes read and dropped at the end, so that the last frame is not lost to a reset."""
+DRAIN_SECONDS = 1.0
+"""How much is read and dropped at the end, and how long, to keep the last frame from a reset."""
 
 
 class GatewayStream(trio.abc.Stream):
@@ -104,7 +110,7 @@ class GatewayStream(trio.abc.Stream):
                 await self._transport.send_all(view[start : start + SLICE])
                 self.progress_at = trio.current_time()
         self.cut = False
-        self.close_sent = data[0] & 0x0F == 0x08
+        self.close_sent = data[0] == CLOSE
 
     async def wait_send_all_might_not_block(self) -> None:
         """See trio.abc.SendStream."""
@@ -117,21 +123,24 @@ class GatewayStream(trio.abc.Stream):
             self._on_close()
         await trio.lowlevel.checkpoint()
 
-    async def finish(self, code: int, reason: str, timeout: float) -> None:  # noqa: ASYNC109
-        """Send a close frame if none was sent (and `code` can be), end our side, drain, close.
+    async def finish(self, code: int, reason: str) -> None:
+        """Close the TCP connection, after a close frame where one is due and was not sent.
 
-        Takes at most `timeout` seconds, and no longer than the other side needs.
+        After an orderly closing handshake this is immediate. A client that broke the rules is
+        perhaps still sending: closing under unread data would reset the connection and lose the
+        close frame, so what it sends is dropped for a while, at most `DRAIN_SECONDS`.
         """
         self._closed = True
-        with trio.move_on_after(timeout):
-            try:
-                if not self.cut:
-                    if not self.close_sent and code not in NEVER_SENT:
+        due = not self.close_sent and code not in NEVER_SENT
+        if not self.cut and (due or code == CloseCode.FRAME_TOO_LARGE):
+            with trio.move_on_after(DRAIN_SECONDS):
+                try:
+                    if due:
                         await self._transport.send_all(close_frame(code, reason))
                     await self._transport.send_eof()
                     await self._drain()
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    pass
         await trio.aclose_forcefully(self._transport)
 
     async def _drain(self) -> None:
@@ -146,7 +155,7 @@ class GatewayStream(trio.abc.Stream):
 def close_frame(code: int, reason: str) -> bytes:
     """A server's WebSocket close frame (RFC 6455 section 5.5.1)."""
     payload = struct.pack("!H", code) + short_reason(reason).encode("utf-8")
-    return bytes((0x88, len(payload))) + payload
+    return bytes((CLOSE, len(payload))) + payload
 
 
 def short_reason(reason: str) -> str:

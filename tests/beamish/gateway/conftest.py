@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from beamish.gateway import Gateway, GatewayConfig, open_gateway
@@ -29,6 +30,7 @@ class EchoSession:
         self._end: SessionClosed | None = None
         self._send, self._receive = trio.open_memory_channel[bytes](math.inf)
         self.taken = 0
+        self.batch = 256
 
     def push(self, item: Item) -> None:
         self._send.send_nowait(self.codec.encode(item))
@@ -58,7 +60,7 @@ class EchoSession:
         except trio.EndOfChannel:
             assert self._end is not None
             raise self._end from None
-        while len(items) < 256:
+        while len(items) < self.batch:
             try:
                 items.append(self._receive.receive_nowait())
             except (trio.WouldBlock, trio.EndOfChannel):
@@ -93,13 +95,20 @@ class Port:
         self.gateway = gateway
         self.node = node
 
-    def websocket(
+    @asynccontextmanager
+    async def websocket(
         self, subprotocol: str = "beamish.json", *, origin: str | None = None, **options: object
-    ) -> AbstractAsyncContextManager[WebSocketConnection]:
+    ) -> AsyncIterator[WebSocketConnection]:
         headers = [(b"Origin", origin.encode())] if origin is not None else None
-        return open_websocket_url(
+        async with open_websocket_url(
             self.gateway.ws_url, subprotocols=[subprotocol], extra_headers=headers, **options
-        )
+        ) as ws:
+            try:
+                yield ws
+            finally:
+                await ws.aclose()
+                # A trio-websocket client leaves the socket open after the server's close.
+                await trio.aclose_forcefully(ws._stream)
 
     async def tcp(self) -> trio.SocketStream:
         return await trio.open_tcp_stream(*self.gateway.address)
@@ -129,8 +138,15 @@ def open_port() -> OpenPort:
         async with trio.open_nursery() as nursery:
             config = GatewayConfig(page=page, **settings)
             gateway = await open_gateway(nursery, "127.0.0.1", 0, node, config)
-            with trio.fail_after(30):
+            with trio.fail_after(300):
                 yield Port(gateway, node)
                 await gateway.close()
 
     return opened
+
+
+@pytest.fixture
+def virtual_time(autojump_clock: trio.testing.MockClock) -> trio.testing.MockClock:
+    """Time that jumps when nothing happens, with a moment's grace for the kernel's sockets."""
+    autojump_clock.autojump_threshold = 0.02
+    return autojump_clock
