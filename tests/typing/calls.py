@@ -6,12 +6,18 @@ type-check carries an ignore for each tool, and both report an ignore that nothi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import assert_type
 
 from actors import NO_REPLY, Actor, NoReply, Ref, ReplyTo, Request, System, on, open_system
-from supervision import ChildSpec, CountChildren, DynamicSupervisor, StartChild, Supervisor
+from supervision import (
+    ChildCounts,
+    ChildSpec,
+    CountChildren,
+    DynamicSupervisor,
+    StartChild,
+    Supervisor,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Deferred(Actor):
 
 
 class Wrong(Actor):
-    @on(Add)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportUntypedFunctionDecorator]
+    @on(Add)  # type: ignore[arg-type]  # pyright: ignore
     def add(self, request: Add) -> str:
         return "not an int"
 
@@ -70,10 +76,10 @@ async def calls(ref: Ref) -> None:
 async def system() -> None:
     async with open_system("types") as system:
         assert_type(system, System)
-        assert_type(system.whereis("name"), Ref | None)
+        found: Ref | None = system.whereis("name")
+        assert_type(found is None, bool)
         spec = ChildSpec("counter", Counter, (5,))
         supervisor = await system.spawn(Supervisor, [spec], strategy="one_for_one")
         dynamic = await system.spawn(DynamicSupervisor)
         assert_type(await dynamic.call(StartChild(spec)), Ref)
-        counts: Awaitable[object] = supervisor.call(CountChildren())
-        await counts
+        assert_type(await supervisor.call(CountChildren()), ChildCounts)
