@@ -107,6 +107,10 @@ class Ledger:
         self.handed = 0
         """Others' messages handed over for the first time, over all users."""
         self.handed_to = array("Q", [0]) * len(plan.nicks)
+        self.due = array("Q", plan.due())
+        """Messages that the plan wants each user to be handed."""
+        self.on_complete: Callable[[int], None] | None = None
+        """Called with a user who has just been handed as many messages as are due."""
         self.last_handed_at = 0.0
         self.conversations: dict[str, ConversationLedger] = {}
         self.ids: dict[int, str] = {}
@@ -120,6 +124,10 @@ class Ledger:
     def acknowledged(self) -> int:
         """Those of them that were answered *sent*."""
         return sum(n > 0 for n in self.answered)
+
+    def complete(self, user: int) -> bool:
+        """Whether `user` was handed as many messages as are due."""
+        return self.handed_to[user] >= self.due[user]
 
     def write(self, message: int, at: float) -> None:
         """`message` is written for the first time at `at`; later calls change nothing."""
@@ -159,6 +167,8 @@ class Ledger:
                 handed_to[user] += fresh
                 self.handed += fresh
                 self.last_handed_at = now
+                if self.on_complete is not None and self.complete(user):
+                    self.on_complete(user)
 
         return receive
 

@@ -92,20 +92,26 @@ class Conversation:
     messages: list[int] = field(default_factory=list)
     stays: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def expected_deliveries(self, senders: Sequence[int]) -> int:
-        """Sum of all stays minus the own messages in them; `senders` by position."""
-        own = dict.fromkeys(self.stays, 0)
+    def due(self, senders: Sequence[int]) -> dict[int, int]:
+        """How many deliveries each user must get; `senders` by position."""
+        due = {user: sum(end - first for first, end in stay) for user, stay in self.stays.items()}
         for position, sender in enumerate(senders):
-            own[sender] += any(a <= position < b for a, b in self.stays[sender])
-        return sum(b - a for stay in self.stays.values() for a, b in stay) - sum(own.values())
+            due[sender] -= any(first <= position < end for first, end in self.stays[sender])
+        return due
 
 
 @dataclass(frozen=True, slots=True)
 class LogPlan:
-    """One log's steps in order and its figures."""
+    """One log's steps in order, when each is due (seconds from the start), and its figures.
+
+    `group` is the conversation that the log's membership steps are about; None when played as
+    direct messages.
+    """
 
     name: str
+    group: int | None
     steps: tuple[Step, ...]
+    due: tuple[float, ...]
     most_members: int
 
 
@@ -122,12 +128,16 @@ class Plan:
     @property
     def expected_deliveries(self) -> int:
         """Pairs (user, message) that must be handed over."""
-        return sum(
-            conversation.expected_deliveries(
-                [self.messages[m].sender for m in conversation.messages]
-            )
-            for conversation in self.conversations
-        )
+        return sum(self.due())
+
+    def due(self) -> list[int]:
+        """How many messages each user must be handed."""
+        due = [0] * len(self.nicks)
+        for conversation in self.conversations:
+            senders = [self.messages[message].sender for message in conversation.messages]
+            for user, count in conversation.due(senders).items():
+                due[user] += count
+        return due
 
     @property
     def most_members(self) -> int:
@@ -211,6 +221,7 @@ class _GroupLog:
         self._builder = builder
         self._log = log
         self._steps: list[Step] = []
+        self._due: list[float] = []
         self._index = builder.conversation(log.name, None)
         self._conversation = builder.plan.conversations[self._index]
         self._since: dict[int, int] = {}
@@ -220,13 +231,17 @@ class _GroupLog:
         for nick in self._log.nicks():
             self._builder.user(nick)
         self._create([self._builder.user(nick) for nick in _members_at_start(self._log.lines)])
+        self._due += [0.0] * len(self._steps)
         for line, due in zip(self._log.lines, due_times(self._log.lines), strict=True):
             self._play(line, due)
+            self._due += [due] * (len(self._steps) - len(self._due))
         for user in list(self._since):
             self._end_stay(user)
         plan = self._builder.plan
         plan.skipped_lines += self._log.skipped
-        plan.logs.append(LogPlan(self._log.name, tuple(self._steps), self._most))
+        plan.logs.append(
+            LogPlan(self._log.name, self._index, tuple(self._steps), tuple(self._due), self._most)
+        )
 
     def _create(self, members: list[int]) -> None:
         for user in members:
@@ -290,7 +305,7 @@ def _members_at_start(lines: Iterable[Line]) -> list[str]:
 
 def _plan_direct_log(builder: _Builder, pairs: dict[tuple[int, int], int], log: Log) -> None:
     known = log.nicks()
-    steps: list[Step] = []
+    steps: list[Say] = []
     for line, due in zip(log.lines, due_times(log.lines), strict=True):
         to = addressee(line.text, known) if isinstance(line, Said) else None
         if not isinstance(line, Said) or to is None or to == line.nick:
@@ -303,4 +318,5 @@ def _plan_direct_log(builder: _Builder, pairs: dict[tuple[int, int], int], log: 
             pairs[pair] = builder.conversation(names, pair)
         steps.append(Say(builder.message(sender, line.text, pairs[pair], due)))
     builder.plan.skipped_lines += log.skipped
-    builder.plan.logs.append(LogPlan(log.name, tuple(steps), 2 if steps else 0))
+    times = tuple(builder.plan.messages[step.message].due for step in steps)
+    builder.plan.logs.append(LogPlan(log.name, None, tuple(steps), times, 2 if steps else 0))

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from beamish.replay.histogram import Histogram
@@ -94,10 +94,15 @@ class Matched:
         self.spare = sorted(n for records in free.values() for n in records)
 
 
-def judge(ledger: Ledger) -> tuple[Counts, list[Matched]]:
-    """The counts of a run that is over, and the matching for the history check."""
+def match(ledger: Ledger) -> list[Matched]:
+    """All conversations of the plan, matched as far as the ledger now tells."""
+    return [Matched(ledger, index) for index in range(len(ledger.plan.conversations))]
+
+
+def judge(ledger: Ledger) -> Counts:
+    """The counts of a run that is over."""
     counts = Counts(duplicated=ledger.doubly_answered)
-    matched = [Matched(ledger, index) for index in range(len(ledger.plan.conversations))]
+    matched = match(ledger)
     for conversation in matched:
         _judge_conversation(counts, conversation, ledger)
         counts.reordered += _senders_out_of_order(conversation, ledger)
@@ -106,7 +111,7 @@ def judge(ledger: Ledger) -> tuple[Counts, list[Matched]]:
     for conversation_id, stranger in ledger.conversations.items():
         if conversation_id not in known:
             counts.unexpected += len(stranger.canon)
-    return counts, matched
+    return counts
 
 
 def _judge_conversation(counts: Counts, matched: Matched, ledger: Ledger) -> None:
@@ -164,7 +169,7 @@ def _senders_out_of_order(matched: Matched, ledger: Ledger) -> int:
     return wrong
 
 
-def _across_barriers(ledger: Ledger, matched: list[Matched]) -> int:
+def _across_barriers(ledger: Ledger, matched: Sequence[Matched]) -> int:
     """Messages below one that stands before a barrier ahead of them in their log."""
     wrong = 0
     for log in ledger.plan.logs:
@@ -192,7 +197,7 @@ def _latencies(histogram: Histogram, matched: Matched, ledger: Ledger) -> None:
             histogram.add((at - since) * 1000.0)
 
 
-def history_ledger(ledger: Ledger, matched: list[Matched]) -> Ledger:
+def history_ledger(ledger: Ledger, matched: Sequence[Matched]) -> Ledger:
     """An empty ledger for fresh devices that holds what they find against what was seen live."""
     fresh = Ledger(ledger.plan, ledger.names)
     fresh.ids = dict(ledger.ids)
@@ -205,7 +210,7 @@ def history_ledger(ledger: Ledger, matched: list[Matched]) -> Ledger:
     return fresh
 
 
-def history_mismatches(matched: list[Matched], found: Ledger) -> int:
+def history_mismatches(matched: Sequence[Matched], found: Ledger) -> int:
     """Mismatches between what fresh devices read (`found`) and what they must find.
 
     A fresh device must find, once each and in order, every message of the user's latest stay in

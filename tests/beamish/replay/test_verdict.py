@@ -9,7 +9,7 @@ from beamish.replay.ledger import Ledger
 from beamish.replay.log import parse_log
 from beamish.replay.plan import Plan, plan_direct, plan_groups
 from beamish.replay.report import ExitStatus, Report
-from beamish.replay.verdict import Counts, history_ledger, history_mismatches, judge
+from beamish.replay.verdict import Counts, history_ledger, history_mismatches, judge, match
 
 LOG = (
     "[10:00] <ada> one\n[10:00] <bob> two\n[10:00] <ada> three\n"
@@ -64,7 +64,7 @@ class Run:
                     self.hand(user, self.record(message))
 
     def counts(self) -> Counts:
-        return judge(self.ledger)[0]
+        return judge(self.ledger)
 
     def figures(self) -> tuple[int, int, int, int]:
         counts = self.counts()
@@ -255,13 +255,13 @@ def test_messages_of_a_direct_plan_belong_to_their_pairs() -> None:
         other = {0: BOB, 1: ADA, 2: ADA}[message]
         record = {"n": n, "type": "message", "by": plan.nicks[said.sender], "text": said.text}
         ledger.receiver(other, lambda: 1.0)(ids[said.conversation], [record])
-    counts, _ = judge(ledger)
+    counts = judge(ledger)
     assert (counts.delivered, counts.unexpected, counts.reordered) == (3, 0, 0)
 
 
 def history(run: Run, change: dict[int, list[int]] | None = None) -> int:
     """Mismatches when fresh devices read what `change` says, else what they must."""
-    _, matched = judge(run.ledger)
+    matched = match(run.ledger)
     found = history_ledger(run.ledger, matched)
     must = {ADA: [0, 1, 2, 3, 4, 5], BOB: [5], EVE: [0, 1, 2, 3, 4, 5]} | (change or {})
     for user, messages in must.items():
@@ -287,7 +287,7 @@ def test_history_with_a_hole_a_repetition_or_a_stranger_is_a_mismatch() -> None:
 
 def test_history_of_another_text_or_message_is_a_mismatch() -> None:
     run = clean_run()
-    _, matched = judge(run.ledger)
+    matched = match(run.ledger)
     found = history_ledger(run.ledger, matched)
     for user, messages in {ADA: range(6), EVE: range(6)}.items():
         found.receiver(user, lambda: 0.0)(GROUP, [run.record(message) for message in messages])
