@@ -114,6 +114,7 @@ from beamish.client.events import (
     Snapshot,
     event_of,
 )
+from beamish.client.file_store import FileStore
 from beamish.client.opening import open_client
 from beamish.client.pending import PendingCommand
 from beamish.client.settings import Settings
@@ -136,6 +137,7 @@ __all__ = [
     "Disconnected",
     "Event",
     "Events",
+    "FileStore",
     "Identity",
     "Marks",
     "MemoryStore",

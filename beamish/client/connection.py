@@ -28,6 +28,7 @@ from beamish.client.handshake import forget_device, shake_hands
 from beamish.client.link import Link
 from beamish.client.reads import ReadMarks
 from beamish.client.synchronise import Synchroniser
+from beamish.client.wire import Item
 
 FRAME_ITEMS, FRAME_BYTES = 64, 64 * 1024
 """A frame of ours holds no more items, and no further item once it has so many bytes."""
@@ -56,6 +57,7 @@ class Connection:
         self._acked = 0
         self._ack_at = math.inf
         self._ping_until = math.inf
+        self._pinged_at = -math.inf
         self._synchroniser = Synchroniser(core)
         core.delivery.on_room = self._on_room
 
@@ -103,7 +105,8 @@ class Connection:
             self._reached = trio.current_time()
             if self._reached - link.opened >= core.settings.steady:
                 self._backoff.reset()
-            core.delivery.tell(Disconnected(url, closed.reason))
+            if core.failure is None:
+                core.delivery.tell(Disconnected(url, closed.reason))
         await self._judge(closed)
         if isinstance(closed, Dropped):
             return 0.0
@@ -180,7 +183,10 @@ class Connection:
             while True:
                 frame = await link.transport.receive()
                 link.heard = trio.current_time()
+                known = link.logged_in
                 answered = self._apply(link, frame)
+                if link.logged_in and not known:
+                    self._note_login(link)
                 core.outbox.announce()
                 batch = core.inbox.batch()
                 if batch is not None:
@@ -199,6 +205,13 @@ class Connection:
         except StoreError as failure:
             core.fail(failure)
             link.wake()
+
+    def _note_login(self, link: Link) -> None:
+        """Tell it before anything that the connection brings."""
+        core = self._core
+        core.reconnects += self._logins > 0
+        self._logins += 1
+        core.delivery.tell(Connected(link.url, core.reconnects))
 
     def _apply(self, link: Link, frame: bytes | str) -> bool:
         """Give each item to who it concerns; whether there were answers among them."""
@@ -226,10 +239,6 @@ class Connection:
         core = self._core
         core.link = link
         self._acked, self._ack_at, self._ping_until = 0, trio.current_time(), math.inf
-        if self._logins:
-            core.reconnects += 1
-        self._logins += 1
-        core.delivery.tell(Connected(link.url, core.reconnects))
         core.note_change()
         while link.closed is None and core.failure is None:
             if self._synchroniser.needed:
@@ -287,23 +296,24 @@ class Connection:
     def _add_ping(self, link: Link, items: list[bytes], now: float) -> None:
         """Ask whether a silent connection lives; give it up when that is not answered."""
         settings = self._core.settings
-        quiet_since = link.heard
-        if self._ping_until < math.inf and quiet_since > self._ping_until - settings.ping_timeout:
+        if link.heard > self._pinged_at:
             self._ping_until = math.inf
         if now >= self._ping_until:
-            link.close(TransportClosed(f"the node was silent for {now - quiet_since:.0f} s"))
-        elif self._ping_until == math.inf and now - quiet_since >= settings.ping_after:
-            self._ping_until = now + settings.ping_timeout
-            ping = {"id": link.request(lambda _: None), "command": "ping"}
+            link.close(TransportClosed(f"the node was silent for {now - link.heard:.0f} s"))
+        elif self._ping_until == math.inf and now >= link.heard + settings.ping_after:
+            self._pinged_at, self._ping_until = now, now + settings.ping_timeout
+            ping = {"id": link.request(self._ponged), "command": "ping"}
             items.append(self._core.wire.encode(ping))
+
+    def _ponged(self, _: Item) -> None:
+        self._ping_until = math.inf
 
     def _next_deadline(self, link: Link) -> float:
         """When to look again without being woken."""
         core, now = self._core, trio.current_time()
+        pinging = self._ping_until < math.inf
         return min(
-            min(self._ping_until, link.heard + core.settings.ping_after)
-            if self._ping_until == math.inf
-            else self._ping_until,
+            self._ping_until if pinging else link.heard + core.settings.ping_after,
             self._ack_at if core.inbox.attached else math.inf,
             core.outbox.next_write(now),
             core.questions.next_write(now),

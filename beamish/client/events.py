@@ -73,7 +73,7 @@ class Snapshot(NamedTuple):
 
 
 class Connected(NamedTuple):
-    """A connection is attached: what follows is live. `reconnects` counts those before it."""
+    """A connection is logged in: commands pass, updates follow. `reconnects`: those before it."""
 
     url: str
     reconnects: int

@@ -15,6 +15,7 @@ from beamish.client.core import Core
 from beamish.client.errors import (
     AlreadyExists,
     AuthenticationFailed,
+    CommandError,
     OutcomeUnknown,
     StoreError,
 )
@@ -37,12 +38,12 @@ async def shake_hands(core: Core, link: Link) -> None:
     hello = exchange.add("hello", versions=PROTOCOL_VERSIONS, client=CLIENT_NAME)
     token = core.token
     if token is not None:
-        resume = exchange.add("resume", token=token)
-        if not core.inbox.to_read:
-            add_attach(core, exchange)
+        resume = exchange.add("resume", then=exchange.note_login, token=token)
+        attach = _add_attach(core, exchange)
         await exchange.send(core.settings.ping_timeout)
         _note_hello(core, link, await exchange.answer(hello))
         if await _resumed(core, exchange, resume, token):
+            await _attached(exchange, attach)
             return
     else:
         await exchange.send(core.settings.ping_timeout)
@@ -50,23 +51,29 @@ async def shake_hands(core: Core, link: Link) -> None:
     await _new_device(core, exchange)
 
 
-def add_attach(core: Core, exchange: Exchange) -> None:
-    """Attach with the cursor; the inbox sees the answer before anything behind it."""
-    exchange.add("attach", then=_attach_answered(core), **attach_fields(core))
+def _add_attach(core: Core, exchange: Exchange) -> int | None:
+    """Attach in the same frame, unless history has to be read first."""
+    if core.inbox.to_read:
+        return None
+
+    def answered(item: dict[str, Any]) -> None:
+        if "ok" in item:
+            core.inbox.attach_answered(item["ok"])
+
+    return exchange.add("attach", then=answered, **attach_fields(core))
+
+
+async def _attached(exchange: Exchange, attach: int | None) -> None:
+    """Wait for the answer to attach; a refusal is met again, and acted upon, by synchronising."""
+    if attach is not None:
+        with contextlib.suppress(CommandError):
+            await exchange.answer(attach)
 
 
 def attach_fields(core: Core) -> dict[str, Any]:
     """The fields of `attach` for the cursor as it is now."""
     epoch, number = core.inbox.cursor
     return {"number": number} if epoch is None else {"epoch": epoch, "number": number}
-
-
-def _attach_answered(core: Core) -> Any:
-    def answered(item: dict[str, Any]) -> None:
-        if "ok" in item:
-            core.inbox.attach_answered(item["ok"])
-
-    return answered
 
 
 def _note_hello(core: Core, link: Link, answer: dict[str, Any]) -> None:
@@ -114,11 +121,13 @@ async def _log_in(
     credentials = core.credentials
     optional = {"device_name": credentials.device_name, **(fields or {})}
     given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-    request = exchange.add(command, user=credentials.user, password=credentials.password, **given)
-    if not core.inbox.to_read:
-        add_attach(core, exchange)
+    given |= {"user": credentials.user, "password": credentials.password}
+    request = exchange.add(command, then=exchange.note_login, **given)
+    attach = _add_attach(core, exchange)
     await exchange.send(core.settings.ping_timeout)
-    return await exchange.answer(request)
+    answer = await exchange.answer(request)
+    await _attached(exchange, attach)
+    return answer
 
 
 async def forget_device(core: Core) -> None:

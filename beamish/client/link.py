@@ -21,16 +21,20 @@ Answerer = Callable[[Item], None]
 
 
 class Link:
-    """A connection: `heard` is when the last frame came, `closed` what ended it, None before."""
+    """A connection.
+
+    `heard`: when the last frame came. `logged_in`: a node has said who this is. `closed`: what
+    ended it, None before.
+    """
 
     __slots__ = (
         "_answerers",
         "_next_id",
         "_wake",
-        "attached",
         "closed",
         "heard",
         "limits",
+        "logged_in",
         "opened",
         "transport",
         "url",
@@ -44,7 +48,7 @@ class Link:
         self.limits: dict[str, int] = {}
         self.opened = self.heard = trio.current_time()
         self.closed: TransportClosed | None = None
-        self.attached = False
+        self.logged_in = False
         self._answerers: dict[int, Answerer] = {}
         self._next_id = 0
         self._wake = trio.Event()
@@ -119,6 +123,10 @@ class Exchange:
         request = link.request(answered)
         self._items.append(link.wire.encode({"id": request, "command": command, **fields}))
         return request
+
+    def note_login(self, item: Item) -> None:
+        """See the answer to what logs in."""
+        self._link.logged_in = self._link.logged_in or "ok" in item
 
     async def send(self, patience: float) -> None:
         """Write what was added."""

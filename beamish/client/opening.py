@@ -103,7 +103,8 @@ async def _running(core: Core, connection: Connection) -> AsyncIterator[None]:
                 yield
             finally:
                 with trio.CancelScope(shield=True):
-                    await core.commit(core.outbox.batch())
+                    if core.failure is None:
+                        await core.commit(core.outbox.batch())
                     core.fail(ClientClosed("the client was closed"))
                     if core.link is not None:
                         with trio.move_on_after(core.settings.close_timeout):

@@ -111,11 +111,15 @@ class Lane:
         base, self.base = self.base, None
         if base is None or (self.queue and self.queue[0].number == base):
             return False
+        self.renumber(base)
+        return True
+
+    def renumber(self, base: int) -> None:
+        """Number the queue from `base` on; its commands are to be stored anew."""
         for number, command in enumerate(self.queue, base):
             command.number = number
             command.saved = False
         self.last = base + len(self.queue) - 1
-        return True
 
 
 class Outbox:
@@ -134,6 +138,7 @@ class Outbox:
         self._numbers: dict[str, int] = {}
         self._pending = 0
         self._granted = 0
+        self._parked = 0
         self._unsaved: list[PendingCommand[Any]] = []
         self._renumbered: dict[str, int] = {}
         self._answered: list[tuple[str, str]] = []
@@ -177,7 +182,7 @@ class Outbox:
         """
         lane = self._lane(key)
         if granted:
-            lane.granted -= 1
+            lane.granted = 0
             self._granted -= 1
         elif not self.has_room(key):
             raise OutboxFull(
@@ -191,6 +196,7 @@ class Outbox:
         lane.queue.append(pending)
         self._pending += 1
         self._unsaved.append(pending)
+        self._grant_all()
         return pending
 
     def has_room(self, key: str) -> bool:
@@ -200,30 +206,38 @@ class Outbox:
         lane = self._lanes.get(key)
         if lane is None:
             return True
-        return len(lane.queue) + lane.granted < WINDOW and not lane.waiters
+        return len(lane.queue) < WINDOW and not lane.granted and not lane.waiters
 
     async def wait_for_room(self, key: str) -> None:
         """Wait in line for a place in the lane; it is then granted: `add(..., granted=True)`."""
         if self.has_room(key):
-            self._lane(key).granted += 1
+            self._lane(key).granted = 1
             self._granted += 1
             return
         lane = self._lane(key)
         if lane.waiters is None:
             lane.waiters = trio.lowlevel.ParkingLot()
+        self._parked += 1
         try:
             await lane.waiters.park()
-        except trio.Cancelled:
+        finally:
+            self._parked -= 1
             self._drop_if_idle(lane)
-            raise
+
+    def _grant_all(self) -> None:
+        if self._parked:
+            for lane in self._lanes.values():
+                self._grant(lane)
 
     def _grant(self, lane: Lane) -> None:
-        while (
+        """Wake the first in line. One at a time: trio runs those woken together in any order."""
+        if (
             lane.waiters
-            and len(lane.queue) + lane.granted < WINDOW
+            and not lane.granted
+            and len(lane.queue) < WINDOW
             and self._pending + self._granted < self._max_pending
         ):
-            lane.granted += 1
+            lane.granted = 1
             self._granted += 1
             lane.waiters.unpark()
 
@@ -275,7 +289,7 @@ class Outbox:
                     return
                 limit -= 1
                 lane.outstanding += 1
-                command.written = True
+                command.written = command.risked = True
                 if command.first_written_at is None:
                     command.first_written_at = now
                 request = link.request(partial(self._answer, lane, command))
@@ -363,10 +377,7 @@ class Outbox:
         if ok is not None and command.command == "create_group":
             group = ok["conversation"]
             self._numbers[group] = self._renumbered[group] = max(self._numbers.get(group, 0), 1)
-        self._grant(lane)
-        if self._pending == self._max_pending - 1:
-            for other in self._lanes.values():
-                self._grant(other)
+        self._grant_all()
         if self._settled is not None and not self._pending:
             self._settled.set()
             self._settled = None
@@ -380,20 +391,22 @@ class Outbox:
                 command.announce()
 
     def abandon(self, error: ClientError, *, closing: bool) -> None:
-        """Fail everything unanswered and forget all numbers: another device begins.
+        """Another device begins: fail what a node may have, and what stands behind it in its lane.
 
-        `closing`: none does; who waits for room is woken and has to look.
+        Lanes of which nothing was ever written start again at number 1. `closing`: no device
+        begins; everything fails, and who waits for room is woken and has to look.
         """
         lanes = list(self._lanes.values())
         self._numbers, self._renumbered = {}, {}
-        self._unsaved, self._answered, self._pending = [], [], 0
-        commands = [command for lane in lanes for command in lane.queue]
+        self._unsaved, self._answered = [], []
         for lane in lanes:
-            lane.queue = []
             lane.reset()
-        for command in commands:
-            command.set(None, error)
-        self._finished += commands
+            if closing or any(command.risked for command in lane.queue):
+                self._fail(lane, error)
+            else:
+                lane.renumber(1)
+                self._unsaved += lane.queue
+                self._note(lane)
         for lane in lanes:
             if closing and lane.waiters:
                 lane.waiters.unpark_all()
@@ -403,6 +416,13 @@ class Outbox:
             self._settled.set()
             self._settled = None
         self.announce()
+
+    def _fail(self, lane: Lane, error: ClientError) -> None:
+        failed, lane.queue = lane.queue, []
+        self._pending -= len(failed)
+        for command in failed:
+            command.set(None, error)
+        self._finished += failed
 
     # -- watching -------------------------------------------------------------------------------
 

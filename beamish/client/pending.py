@@ -17,7 +17,8 @@ R = TypeVar("R")
 class PendingCommand(Generic[R]):
     """A numbered command on its way. `await result()`, or look at `done`, `value` and `error`.
 
-    `first_written_at`: trio's clock at its first write, None before.
+    `first_written_at`: trio's clock at its first write, None before. `saved`: the store has it as it
+    is. `written`: its answer is awaited on the present connection. `risked`: a node may have it.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class PendingCommand(Generic[R]):
         "lane",
         "number",
         "saved",
+        "risked",
         "tag",
         "value",
         "written",
@@ -51,6 +53,7 @@ class PendingCommand(Generic[R]):
         self.value: R | None = None
         self.error: ClientError | None = None
         self.saved = saved
+        self.risked = saved
         self.written = False
         self._convert = convert
         self._on_done = on_done
