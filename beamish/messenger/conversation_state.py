@@ -150,6 +150,7 @@ class ConversationState:
         state.kind, state.title, state.open = plain["kind"], plain["title"], plain["open"]
         state.members = {row[0]: Member(*row[1:]) for row in plain["members"]}
         state.former = {row[0]: Interval(*row[1:]) for row in plain["former"]}
+        state.last_message = plain["authors"]
         state.numbers = {(row[0], row[1]): CommandNumbers.load(row[2:]) for row in plain["numbers"]}
         return state
 
