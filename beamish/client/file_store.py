@@ -103,13 +103,13 @@ class FileStore:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
             return await trio.to_thread.run_sync(work, limiter=self._one_at_a_time)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             if "locked" in str(error):
                 raise StoreError(
                     f"{self.path} is in use by another client: give each a store of its own"
                 ) from None
             raise StoreError(f"{self.path} cannot be read or written: {error}") from None
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise StoreError(
                 f"{self.path} is no client's store, or damaged ({error}): name another file; the"
                 " device logs in anew and reads everything again"

@@ -17,8 +17,8 @@ R = TypeVar("R")
 class PendingCommand(Generic[R]):
     """A numbered command on its way. `await result()`, or look at `done`, `value` and `error`.
 
-    `first_written_at`: trio's clock at its first write, None before. `saved`: the store has it as it
-    is. `written`: its answer is awaited on the present connection. `risked`: a node may have it.
+    `first_written_at`: trio's clock at its first write, None before. `saved`: the store has it as
+    it is. `written`: its answer is awaited on the present connection. `risked`: a node may have it.
     """
 
     __slots__ = (
@@ -32,8 +32,8 @@ class PendingCommand(Generic[R]):
         "first_written_at",
         "lane",
         "number",
-        "saved",
         "risked",
+        "saved",
         "tag",
         "value",
         "written",

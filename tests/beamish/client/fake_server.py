@@ -19,6 +19,7 @@ from typing import Any
 
 import msgpack
 import trio
+import trio.testing
 
 from beamish.client import TransportClosed
 
@@ -30,6 +31,15 @@ LIMITS = {
     "history_records": 5,
     "snapshot_rows": 2,
 }
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a state, looking whenever nothing else runs."""
+    with trio.fail_after(100):
+        while not condition():
+            await trio.testing.wait_all_tasks_blocked()
+            if not condition():
+                await trio.sleep(0.01)  # states have no events
 
 
 class User:

@@ -20,7 +20,7 @@ from beamish.client import (
     Snapshot,
     open_client,
 )
-from tests.beamish.client.fake_server import FakeServer
+from tests.beamish.client.fake_server import FakeServer, until
 
 ROOM = "g:1"
 
@@ -70,15 +70,6 @@ def alice(server, heard=None, **options):
 
 def everything(server, conversation=ROOM):
     return [record["n"] for record in server.conversations[conversation].records]
-
-
-async def until(condition):
-    with trio.fail_after(100):
-        while not condition():
-            await trio.testing.wait_all_tasks_blocked()
-            if condition():
-                return
-            await trio.sleep(0.05)
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
