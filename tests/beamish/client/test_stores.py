@@ -21,7 +21,7 @@ from beamish.client import (
     StoreError,
     open_client,
 )
-from tests.beamish.client.fake_server import FakeServer
+from tests.beamish.client.fake_server import FakeServer, until
 
 ROOM = "g:1"
 
@@ -79,9 +79,7 @@ async def test_a_file_keeps_device_cursor_and_records(server, tmp_path):
 
 async def test_with_a_durable_store_the_acknowledgement_follows_the_commit(server, tmp_path):
     async with alice(server, FileStore(tmp_path / "alice")):
-        with trio.fail_after(5):
-            while not server.commands("ack"):
-                await trio.sleep(0.01)
+        await until(lambda: server.commands("ack"))
     assert server.commands("ack") == [{"command": "ack", "number": 1}]
 
 
@@ -91,18 +89,20 @@ async def test_a_command_is_in_the_file_before_its_first_byte_is_written(server,
 
     def script(connection, item):
         if item["command"] == "send" and not copies:
-            for name in ("alice", "alice-wal"):
-                copies.append(shutil.copy(tmp_path / name, tmp_path / f"copy{name[5:]}"))
+            copies.extend(
+                shutil.copy(tmp_path / name, tmp_path / f"copy{name[5:]}")
+                for name in ("alice", "alice-wal")
+            )
             return []
         return None
 
     server.script = script
     async with alice(server, FileStore(tmp_path / "alice")) as client:
         pending = client.send_nowait(ROOM, "x")
-        with trio.fail_after(5):
-            while not copies:
-                await trio.sleep(0.01)
-        state = await FileStore(tmp_path / "copy").load()
+        await until(lambda: copies)
+        copy = FileStore(tmp_path / "copy")
+        state = await copy.load()
+        await copy.release()
         [command] = state.commands
         assert (command.lane, command.number, command.tag) == (ROOM, 1, pending.tag)
         assert command.fields["text"] == "x"
@@ -138,9 +138,7 @@ async def test_a_crash_at_any_moment_neither_loses_nor_doubles(server, tmp_path)
             shutil.copy(tmp_path / f"crashed{name[5:]}", tmp_path / name)
     async with alice(server, FileStore(tmp_path / "alice"), 9, on_records=on_records) as client:
         await client.settled()
-        with trio.fail_after(5):
-            while client.cursor[1] < server.users["alice"].number:
-                await trio.sleep(0.01)
+        await until(lambda: client.cursor[1] == server.users["alice"].number)
     mine = [text for text in server.texts(ROOM) if text.startswith("mine")]
     assert mine == [f"mine {i}" for i in range(sent)]
     assert [text for _, text in sorted(heard.items()) if text] == server.texts(ROOM)
@@ -210,7 +208,7 @@ async def test_a_failed_commit_leaves_nothing_of_its_batch(tmp_path):
     store = FileStore(tmp_path / "alice")
     await store.load()
     bad = Batch(cursor=(1, 5), known={ROOM: object()})  # type: ignore[dict-item]
-    with pytest.raises((StoreError, sqlite3.Error)):
+    with pytest.raises(StoreError):
         await store.commit(bad)
     await store.release()
     assert (await store.load()).cursor == (None, 0)
