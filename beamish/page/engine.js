@@ -306,6 +306,15 @@ export class Engine {
     return answer;
   }
 
+  /** Make sure there is a row for a direct conversation in which nothing was said yet. */
+  async openDirect(id) {
+    await this.ledger.transact((draft) => {
+      if (draft.conversation(id) === null) {
+        draft.putConversation(newConversation(id, draft.account.user));
+      }
+    });
+  }
+
   /** Have the newest records of a conversation here, in the background, for the list. */
   wantRecent(id) {
     this.errands.add(`recent ${id}`, () => this.fillHistory(id));

@@ -117,6 +117,7 @@ export class Ledger {
     this.cursor = null;
     this.rows = new Map();
     this.commandsAt = new Map();
+    this.grouped = null;
     this.people = new Map();
   }
 
@@ -127,6 +128,7 @@ export class Ledger {
     this.cursor = cursor;
     this.rows = new Map(conversations.map((row) => [row.id, row]));
     this.commandsAt = new Map(commands.map((command) => [command.position, command]));
+    this.grouped = null;
     this.people = new Map(users.map((user) => [user.user, user]));
     this.lastPosition = Math.max(0, ...this.commandsAt.keys());
   }
@@ -140,9 +142,16 @@ export class Ledger {
   }
 
   commands(conversation) {
-    return [...this.commandsAt.values()]
-      .filter((command) => command.conversation === conversation)
-      .sort((a, b) => a.position - b.position);
+    if (this.grouped === null) {
+      const inOrder = [...this.commandsAt.values()].sort((a, b) => a.position - b.position);
+      this.grouped = new Map();
+      for (const command of inOrder) {
+        const group = this.grouped.get(command.conversation) ?? [];
+        this.grouped.set(command.conversation, group);
+        group.push(command);
+      }
+    }
+    return this.grouped.get(conversation) ?? [];
   }
 
   user(name) {
@@ -221,6 +230,7 @@ export class Ledger {
     for (const [position, command] of draft.commandsAt) {
       touched.add((command ?? this.commandsAt.get(position))?.conversation);
       put(this.commandsAt, position, command);
+      this.grouped = null;
     }
     draft.rows.forEach((row, id) => put(this.rows, id, row));
     draft.people.forEach((user, name) => this.people.set(name, user));

@@ -267,7 +267,8 @@ export class Outbox {
 /** What the answer to a command already tells, so that it shows before the inbox says the same. */
 function storeOwnRecord(draft, command, ok) {
   const { user, device } = draft.account;
-  const common = { n: ok.n, by: user, at: ok.at, device, number: command.number };
+  const { number, tag } = command;
+  const common = { n: ok.n, by: user, at: ok.at, device, number, tag };
   const row = draft.conversation(ok.conversation) ?? newConversation(ok.conversation, user);
   if (command.command === "send") {
     const record = { ...common, type: "message", ordinal: ok.ordinal, text: command.fields.text };
