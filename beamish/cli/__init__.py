@@ -1,0 +1,28 @@
+"""The command `beamish`: serve a node, look at it, add users to it, replay logs against it.
+
+Exit status: 0 well, 1 it did not work (one sentence on the error stream says why), 2 wrong usage;
+`beamish replay` adds 3, no node could be reached. What a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import click
+
+from beamish.cli.replay_command import replay
+from beamish.cli.serve import serve
+from beamish.cli.status import status
+from beamish.cli.users import user
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="beamish")
+def main() -> None:
+    """Beamish: a messenger on supervised actors, made to be killed."""
+
+
+main.add_command(serve)
+main.add_command(user)
+main.add_command(status)
+main.add_command(replay)
+
+__all__ = ["main"]

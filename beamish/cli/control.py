@@ -1,0 +1,184 @@
+"""The control socket: how the command line talks to the node that runs on a data directory.
+
+`DATA/control.sock` is a Unix socket of mode 0600; who may open it may do all that the commands
+below do. One JSON object a line, UTF-8, in each direction; any number of requests a connection:
+
+    {"command": "status"}                                   {"ok": {...figures}}
+    {"command": "user_add", "user": "ada", "password": "...", "display": "Ada"}
+                                                            {"ok": {"user": "ada"}}
+    {"command": "user_list", "after": null, "limit": 1000}  {"ok": {"users": [...]}}
+    anything that does not work                             {"error": "a sentence"}
+
+A line has at most 64 KiB, a request is answered within 60 s, 16 connections are served at once.
+The path of a Unix socket is bounded to some hundred bytes, that of a data directory is not: so both
+sides reach the socket through the directory's file descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import trio
+
+NAME = "control.sock"
+LONGEST_LINE = 64 * 1024
+MOST_CONNECTIONS = 16
+ANSWER_WITHIN = 60.0
+
+
+class ControlError(Exception):
+    """The request failed or nobody answers; the text is a sentence for people."""
+
+
+class Controlled(Protocol):
+    """What the server needs of a node and its gateway."""
+
+    async def add_user(self, user: str, password: str, display: str | None = None) -> None:
+        """Create an account. Raises ValueError."""
+        ...
+
+    async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
+        """Names in order. Raises ValueError."""
+        ...
+
+    def statistics(self) -> dict[str, object]:
+        """Figures."""
+        ...
+
+
+@contextlib.contextmanager
+def _short_path(data: Path) -> Iterator[str]:
+    """A path to the socket that is short whatever the directory is called."""
+    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{NAME}"
+    finally:
+        os.close(descriptor)
+
+
+def listen(data: Path) -> trio.SocketListener:
+    """The listening socket; the caller holds the lock of `data`, so a socket there is a left-over.
+
+    Raises:
+        OSError: the directory takes no socket.
+    """
+    (data / NAME).unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        with _short_path(data) as path:
+            bound.bind(path)
+        bound.listen(MOST_CONNECTIONS)
+    except BaseException:
+        bound.close()
+        raise
+    finally:
+        os.umask(before)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
+
+
+async def serve_control(node: Controlled, listener: trio.SocketListener) -> None:
+    """Answers requests until cancelled."""
+    limit = trio.CapacityLimiter(MOST_CONNECTIONS)
+
+    async def serve_one(stream: trio.SocketStream) -> None:
+        async with limit, stream:
+            with contextlib.suppress(trio.BrokenResourceError, ControlError):
+                async for line in _lines(stream):
+                    with trio.move_on_after(ANSWER_WITHIN):
+                        answer = await _answer(node, line)
+                        await stream.send_all(json.dumps(answer).encode() + b"\n")
+
+    await trio.serve_listeners(serve_one, [listener])
+
+
+async def request(data: Path, command: str, **fields: object) -> dict[str, Any]:
+    """The `ok` of one command to the node on `data`.
+
+    Raises:
+        ControlError: the node said no, or none runs there.
+    """
+    try:
+        with trio.fail_after(ANSWER_WITHIN):
+            async with await _connect(data) as stream:
+                line = json.dumps({"command": command, **fields}).encode()
+                await stream.send_all(line + b"\n")
+                async for answer in _lines(stream):
+                    return _ok(json.loads(answer))
+    except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        message = f"No node answers on {data}: start one with `beamish serve --data {data}`."
+        raise ControlError(message) from error
+    message = f"The node on {data} ended before it answered."
+    raise ControlError(message)
+
+
+async def _connect(data: Path) -> trio.SocketStream:
+    opened = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _short_path(data) as path:
+            await opened.connect(path)
+    except BaseException:
+        opened.close()
+        raise
+    return trio.SocketStream(opened)
+
+
+def _ok(answer: dict[str, Any]) -> dict[str, Any]:
+    if "ok" not in answer:
+        raise ControlError(str(answer.get("error")))
+    ok: dict[str, Any] = answer["ok"]
+    return ok
+
+
+async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
+    buffered = b""
+    async for chunk in stream:
+        buffered += chunk
+        if len(buffered) > LONGEST_LINE and b"\n" not in buffered[:LONGEST_LINE]:
+            message = "A control request has at most 64 KiB."
+            raise ControlError(message)
+        *whole, buffered = buffered.split(b"\n")
+        for line in whole:
+            yield line
+
+
+async def _answer(node: Controlled, line: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(line)
+        return {"ok": await _carry_out(node, asked)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return {"error": str(error)}
+
+
+async def _carry_out(node: Controlled, asked: dict[str, Any]) -> dict[str, Any]:
+    match asked.get("command"):
+        case "status":
+            return {name: plain(value) for name, value in node.statistics().items()}
+        case "user_add":
+            await node.add_user(asked["user"], asked["password"], asked.get("display"))
+            return {"user": asked["user"]}
+        case "user_list":
+            return {"users": await node.users(asked.get("after"), int(asked.get("limit", 1_000)))}
+        case other:
+            message = f"The node knows no control command {other!r}."
+            raise ValueError(message)
+
+
+def plain(value: object) -> Any:
+    """`value` as JSON can hold it: dataclasses as maps, anything unknown as its text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(part) for name, part in asdict(value).items()}
+    if isinstance(value, dict):
+        return {str(name): plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

@@ -1,0 +1,338 @@
+"""`beamish serve`: one node on one data directory and one port, from start to orderly stop.
+
+Start: remove an old ready file, open the journal, listen, open the control socket, write the ready
+file, say where the page is. A start that fails says why in one sentence and ends with status 1.
+
+Stop, on SIGTERM or Ctrl-C, also while it still starts:
+
+    remove the ready file, refuse new connections
+    drain            commands in hand are answered, at most 5 s
+    close            every connection with code 1001, at most 5 s
+    flush            actors end, the journal commits what it was given
+
+A second signal, or 30 s, end the process at once: whatever was acknowledged is on disk anyway.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import os
+import random
+import signal
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import trio
+
+from beamish.cli.files import raise_file_limit
+from beamish.cli.ready_file import ReadyFile
+
+if TYPE_CHECKING:
+    from beamish.gateway import Gateway
+    from beamish.node import Node, NodeConfig
+    from beamish.protocol.limits import Limits
+
+DRAIN_WITHIN = 5.0
+STOP_WITHIN = 30.0
+ACTOR_KINDS = ("user", "conversation", "session")
+
+logger = logging.getLogger("beamish")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line says; see the options' help."""
+
+    data: Path
+    host: str
+    port: int
+    ready_file: Path | None
+    registration: str | None
+    origin: tuple[str, ...]
+    max_connections: int
+    inbox: int
+    argon2_memory: int
+    argon2_time: int
+    inject_crashes: float
+    inject_into: tuple[str, ...]
+    inject_seed: int
+    inject_sync_delay: float
+
+    @property
+    def registration_open(self) -> bool:
+        """As asked for, by default open where only this machine can connect."""
+        if self.registration is not None:
+            return self.registration == "open"
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data"),
+    show_default=True,
+    help="Directory for everything that the node keeps; made if it is missing.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0: any free one.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help='Where to write {"pid", "http", "ws"} once connections are accepted.',
+)
+@click.option(
+    "--registration",
+    type=click.Choice(["open", "closed"]),
+    help="Whether anybody may register; by default only on a loopback address.",
+)
+@click.option("--origin", multiple=True, help="Origin of a page elsewhere that may connect.")
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Connections open at once.",
+)
+@click.option(
+    "--inbox",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="Newest updates that each inbox keeps at least.",
+)
+@click.option(
+    "--argon2-memory",
+    type=click.IntRange(8),
+    default=19 * 1024,
+    show_default=True,
+    help="Memory of a password hash in KiB.",
+)
+@click.option(
+    "--argon2-time",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Passes of a password hash.",
+)
+@click.option(
+    "--inject-crashes",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="For fault tests: share of the marked places at which an actor crashes.",
+)
+@click.option(
+    "--inject-into",
+    type=click.Choice(ACTOR_KINDS),
+    multiple=True,
+    default=ACTOR_KINDS,
+    help="For fault tests: the kinds of actor that crash; by default all.",
+)
+@click.option("--inject-seed", type=int, default=0, help="For fault tests: which of them crash.")
+@click.option(
+    "--inject-sync-delay",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="For fault tests: ms by which each commit is late.",
+)
+def serve(**options: object) -> None:
+    """Run a node until Ctrl-C or SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    raise_file_limit()
+    chosen = ServeOptions(**options)  # type: ignore[arg-type]  # click has checked the types
+    server = Server(chosen)
+    trio.run(server.run)
+    if server.failure is not None:
+        raise click.ClickException(server.failure)
+
+
+class Server:
+    """One `beamish serve`. `failure` says why it could not start or go on; None: it went well."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self.options = options
+        self.failure: str | None = None
+        self._ready = ReadyFile(options.ready_file)
+        self._stop = trio.Event()
+        self._starting = trio.CancelScope()
+        self._serving = False
+
+    async def run(self) -> None:
+        """Start, serve, stop."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._obey, signals)
+                try:
+                    self._ready.remove()
+                    await self._serve()
+                except (Exception, BaseExceptionGroup) as error:
+                    self.failure = sentence_of(error)
+                nursery.cancel_scope.cancel()
+
+    async def _obey(self, signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
+            if self._stop.is_set():
+                os._exit(1)
+            self._stop.set()
+            if not self._serving:
+                self._starting.cancel()
+
+    async def _serve(self) -> None:
+        from beamish.node import open_node
+
+        try:
+            with self._starting:
+                async with open_node(node_config(self.options)) as node:
+                    await self._serve_node(node)
+        finally:
+            self._ready.remove()
+
+    async def _serve_node(self, node: Node) -> None:
+        from beamish.cli.control import listen, serve_control
+
+        options = self.options
+        control = listen(options.data)
+        async with trio.open_nursery() as nursery:
+            gateway = await open_port(nursery, options, node)
+            nursery.start_soon(serve_control, _Figures(node, gateway), control)
+            self._serving = True
+            self._ready.write(gateway.http_url, gateway.ws_url)
+            click.echo(f"Beamish serves {gateway.http_url}")
+            await self._stop.wait()
+            await self._end(node, gateway)
+            nursery.cancel_scope.cancel()
+            (options.data / "control.sock").unlink(missing_ok=True)
+
+    async def _end(self, node: Node, gateway: Gateway) -> None:
+        logger.info("stopping")
+        _end_process_after(STOP_WITHIN)
+        self._ready.remove()
+        gateway.stop_accepting()
+        await node.drain(DRAIN_WITHIN)
+        node.stop_accepting()
+        await gateway.close(1001, "the node shuts down")
+
+
+class StartError(Exception):
+    """The node cannot serve as asked; the text says why and what to do."""
+
+
+class _Figures:
+    """A node with its gateway's figures beside its own, for the control socket."""
+
+    def __init__(self, node: Node, gateway: Gateway) -> None:
+        self.add_user = node.add_user
+        self.users = node.users
+        self._node = node
+        self._gateway = gateway
+
+    def statistics(self) -> dict[str, object]:
+        """Figures of both, and what identifies the process."""
+        served = {"pid": os.getpid(), "http": self._gateway.http_url, "ws": self._gateway.ws_url}
+        return served | {"gateway": self._gateway.statistics()} | self._node.statistics()
+
+
+def node_config(options: ServeOptions) -> NodeConfig:
+    """The node that the options describe."""
+    from beamish.messenger.faults import CrashInjector, NoFaults
+    from beamish.messenger.settings import MessengerSettings
+    from beamish.node import NodeConfig
+
+    settings = MessengerSettings(
+        limits=_limits(options),
+        registration_open=options.registration_open,
+        argon2_memory_kib=options.argon2_memory,
+        argon2_time=options.argon2_time,
+    )
+    faults: CrashInjector = NoFaults()
+    if options.inject_crashes:
+        source = random.Random(options.inject_seed)  # noqa: S311  # repeatable, not secret
+        kinds = frozenset(options.inject_into)
+        faults = CrashInjector(options.inject_crashes, source, kinds)
+    return NodeConfig(
+        data=options.data,
+        settings=settings,
+        faults=faults,
+        journal_options={"sync_delay_s": options.inject_sync_delay / 1000},
+    )
+
+
+def _limits(options: ServeOptions) -> Limits:
+    from beamish.protocol.limits import DEFAULT_LIMITS
+
+    return replace(DEFAULT_LIMITS, inbox=options.inbox)
+
+
+async def open_port(nursery: trio.Nursery, options: ServeOptions, node: Node) -> Gateway:
+    """The gateway, listening.
+
+    Raises:
+        StartError: the port is taken or not ours to take.
+    """
+    import beamish
+    from beamish.gateway import GatewayConfig, open_gateway
+
+    config = GatewayConfig(
+        limits=_limits(options),
+        page=Path(beamish.__file__).parent / "page",
+        allowed_origins=options.origin,
+        max_connections=options.max_connections,
+    )
+    host, port = options.host, options.port
+    try:
+        return await open_gateway(nursery, host, port, node, config)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            what = f"Port {port} of {host} is taken: stop what listens there, or choose another"
+        elif error.errno == errno.EACCES:
+            what = f"Port {port} of {host} is reserved for root: choose one above 1023"
+        else:
+            reason = error.strerror or error
+            what = f"{host} port {port} cannot be listened on ({reason}): choose another"
+        raise StartError(f"{what} with --host and --port.") from error
+
+
+def sentence_of(error: BaseException) -> str:
+    """The sentence of a failure that people can do something about; any other is raised again."""
+    from storage import DirectoryError
+
+    inner = error
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    if isinstance(inner, (StartError, DirectoryError)):
+        return str(inner)
+    if isinstance(inner, OSError):
+        return f"{inner.filename or 'The system'}: {inner.strerror or inner}."
+    raise error
+
+
+def _end_process_after(seconds: float) -> None:
+    """The bound of an orderly stop: afterwards the process ends however far it is."""
+
+    def end() -> None:
+        logger.error("the orderly stop took longer than %.0f s: ending at once", seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
