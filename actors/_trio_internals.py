@@ -103,7 +103,7 @@ class Leftovers:
 
     def detach(self, task: Task, base: CancelStatus) -> None:
         """Take everything out of `task`, clean afterwards. Locks are broken, as by its end."""
-        for lot in list(_LOT_OWNERS.get(task, ())):
+        for lot in _LOT_OWNERS.pop(task, ()):
             lot.break_lot(task)
         task._child_nurseries.clear()
         if not self.nurseries:

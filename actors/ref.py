@@ -212,8 +212,7 @@ class LocalRef(Ref):
             call = Call(caller, self, request)
             self.put(call)
         if not call.done:
-            if timeout is not None:
-                call.arm(timeout, scheduler.now())
+            call.arm(timeout, scheduler.now())
             caller.waiting = self
             await park(call)
         caller.waiting = None
@@ -242,7 +241,7 @@ class LocalRef(Ref):
         self._check_callable(owner)
         call = Call(owner, self, request)
         self.put(call)
-        if timeout is not None:
+        if timeout is not None or owner is not None:
             call.arm(timeout, scheduler.now())
         if owner is None:
             await wait_in_task(call)

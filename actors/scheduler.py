@@ -105,6 +105,7 @@ class Scheduler:
         self.names = Names()
         self.numbers = itertools.count(1)
         self.reporter = Reporter(now)
+        self.counters = self.reporter.counters
         self.wheel = Wheel(self, now)
         self.idle = False
         self.closed = False
@@ -231,7 +232,7 @@ class Scheduler:
                         self.hold(Turn(ref, result, context, Phase.MESSAGE), trap)
                         break
             except BaseException as error:
-                failed(self, ref, Phase.MESSAGE, error)
+                self.raised(ref, Phase.MESSAGE, error)
                 break
             if not is_clean(leader, base):
                 self.left_open(ref, Phase.MESSAGE)
@@ -245,7 +246,7 @@ class Scheduler:
                 self.left = 0
         run.current = None
         self.last_message = message.__class__
-        self.reporter.counters.messages += count
+        self.counters.messages += count
 
     def rest(self, ref: LocalRef) -> None:
         """`ref` has nothing to do."""
@@ -276,7 +277,7 @@ class Scheduler:
             result = stop.value
         except BaseException as error:
             ref.turn = None
-            failed(self, ref, turn.phase, error)
+            self.raised(ref, turn.phase, error)
             run.current = None
             return
         else:
@@ -323,6 +324,7 @@ class Scheduler:
         caller.waiting = ref
         self.depth += 1
         self.left -= 1
+        self.counters.direct_calls += 1
         context = self.context.copy()
         handler = ref.behaviour.handlers.get(request.__class__)
         try:
@@ -342,7 +344,7 @@ class Scheduler:
                     return call
         except BaseException as error:
             call = self._direct_call(ref, request, caller)
-            failed(self, ref, Phase.MESSAGE, error)
+            self.raised(ref, Phase.MESSAGE, error)
             return call
         finally:
             self.depth -= 1
@@ -401,7 +403,7 @@ class Scheduler:
                     self.hold(Turn(ref, result, context, phase), trap)
                     return
         except BaseException as error:
-            failed(self, ref, phase, error)
+            self.raised(ref, phase, error)
             return
         if is_clean(self.leader, self.base):
             finished(self, ref, phase, result)
@@ -409,13 +411,23 @@ class Scheduler:
             self.left_open(ref, phase)
 
     def left_open(self, ref: LocalRef, phase: Phase) -> None:
-        """The actor's code, not bound to a task, left something of the leader's task open."""
+        """The actor's code returned and left something of the leader's task open."""
+        failed(self, ref, phase, LeftOpen(left_open_text(ref, self._close_leftovers())))
+
+    def raised(self, ref: LocalRef, phase: Phase, error: BaseException) -> None:
+        """The actor's code raised in the leader's task."""
+        if not is_clean(self.leader, self.base):
+            self._close_leftovers()
+        failed(self, ref, phase, error)
+
+    def _close_leftovers(self) -> str:
         leftovers = Leftovers(self.leader, self.base)
-        self.reporter.counters.left_open += 1
+        what = leftovers.describe()
+        self.counters.left_open += 1
         leftovers.detach(self.leader, self.base)
         if leftovers.nurseries:
             self.nursery.start_soon(leftovers.close, name="actors: close what a handler left open")
-        failed(self, ref, phase, LeftOpen(left_open_text(ref, leftovers.describe())))
+        return what
 
 
 protect(Scheduler)

@@ -102,7 +102,13 @@ class System:
 
     async def join(self, ref: Ref) -> ExitReason:
         """Wait until `ref` has ended; its exit reason."""
-        return await wait_for(join(local(ref)), self._scheduler.run.current)  # type: ignore[return-value]
+        target = local(ref)
+        wait = join(target)
+        try:
+            return await wait_for(wait, wait.ref)  # type: ignore[return-value]
+        finally:
+            if target.ties is not None:
+                target.ties.joins.pop(wait, None)
 
     async def suspend(self, ref: Ref) -> None:
         """Have `ref` leave its user messages waiting, from the end of the current one on."""
@@ -132,7 +138,9 @@ class System:
     def statistics(self) -> dict[str, int]:
         """Counts since the start, and what is there now."""
         scheduler = self._scheduler
-        return asdict(scheduler.reporter.counters) | {
+        counters = scheduler.counters
+        return asdict(counters) | {
+            "messages": counters.messages + counters.direct_calls,
             "actors": len(scheduler.table),
             "names": len(scheduler.names),
             "runnable": len(scheduler.runq),

@@ -23,6 +23,7 @@ field          meaning
 from __future__ import annotations
 
 import types
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -142,20 +143,19 @@ class Call(Wait):
         self.request = request
         self.final = 0.0
 
-    def arm(self, timeout: float, now: float) -> None:
-        """Put the call's deadline into the wheel of the callee's scheduler."""
-        self.final = now + timeout
-        check = now + CYCLE_CHECK_S
-        self.callee.scheduler.wheel.add(self, min(self.final, check))
+    def arm(self, timeout: float | None, now: float) -> None:
+        """Put the call's deadline, and before it the cycle check, into the callee's wheel."""
+        self.final = inf if timeout is None else now + timeout
+        self.callee.scheduler.wheel.add(self, min(now + CYCLE_CHECK_S, self.final))
 
     def fire(self, scheduler: Scheduler, /) -> None:
         """Time for the cycle check, or the end of the caller's patience."""
         if self.deadline < self.final:
             cycle = scheduler.find_cycle(self.ref, self.callee, limit=None)
-            if cycle is None:
-                scheduler.wheel.add(self, self.final)
-            else:
+            if cycle is not None:
                 self.resolve(None, CallCycle(cycle))
+            elif self.final < inf:
+                scheduler.wheel.add(self, self.final)
             return
         kind = type(self.request).__qualname__
         self.resolve(None, CallTimeout(f"no reply to {kind} from {self.callee!r} in time"))
