@@ -145,6 +145,7 @@ class MsgpackCodec(Codec):
                 max_array_len=self._array_max,
                 max_map_len=self.limits.map,
                 max_ext_len=0,
+                ext_hook=_no_extension,
             )
         except UnicodeDecodeError:
             raise ProtocolError("a string is not valid UTF-8") from None
@@ -231,6 +232,10 @@ def _too_large(limits: Limits) -> ProtocolError:
     return ProtocolError(
         f"a frame has at most {limits.frame_bytes} bytes", CloseCode.FRAME_TOO_LARGE
     )
+
+
+def _no_extension(_code: int, _data: bytes) -> Any:
+    raise ProtocolError("there are no msgpack extensions in this protocol")
 
 
 def _no_fraction(_text: str) -> Any:

@@ -7,6 +7,7 @@ messenger's. Unknown fields are ignored, null in an optional field counts as abs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -28,6 +29,11 @@ def _field(check: Check) -> Any:
 def _optional(check: Check, default: Any = None) -> Any:
     """A field that may be left out."""
     return field(default=default, metadata={"check": check})
+
+
+def _page(most: Callable[[Limits], int], default: int = MAX_INTEGER) -> Any:
+    """How many things a reply may hold: at most `most`; left out, `default` or `most`."""
+    return field(default=default, metadata={"check": validators.integer(1, most), "most": most})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +128,7 @@ class Fetch(Command):
     name = "fetch"
     epoch: int = _field(validators.integer())
     start: int = field(metadata={"check": validators.integer(1), "wire": "from"})
-    limit: int | None = _optional(validators.integer(1, lambda limits: limits.fetch_items))
+    limit: int = _page(lambda limits: limits.fetch_items)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +234,7 @@ class History(Command):
     conversation: str = _field(validators.conversation)
     before: int | None = _optional(validators.integer())
     after: int | None = _optional(validators.integer())
-    limit: int = _optional(validators.integer(1, lambda limits: limits.history_records), default=50)
+    limit: int = _page(lambda limits: limits.history_records, default=50)
 
     def __post_init__(self) -> None:
         if self.before is not None and self.after is not None:
@@ -262,16 +268,26 @@ COMMANDS: dict[str, type[Command]] = {
 }  # fmt: skip
 """Every command's class, by its name on the wire."""
 
-_Plan = tuple[tuple[str, str, Check, bool], ...]
+_Plan = tuple[tuple[str, str, Check, Callable[[Limits], Any] | None, bool], ...]
 
 
 def _plan(kind: type[Command]) -> _Plan:
-    """For each field of a command: its attribute, name on the wire, check, whether required."""
+    """For each field: attribute, name on the wire, check, default by limits, whether required."""
     return tuple(
-        (f.name, f.metadata.get("wire", f.name), f.metadata["check"], f.default is MISSING)
+        (
+            f.name,
+            f.metadata.get("wire", f.name),
+            f.metadata["check"],
+            _bounded(f.default, f.metadata["most"]) if "most" in f.metadata else None,
+            f.default is MISSING,
+        )
         for f in fields(kind)
         if "check" in f.metadata
     )
+
+
+def _bounded(default: Any, most: Callable[[Limits], int]) -> Callable[[Limits], int]:
+    return lambda limits: min(default, most(limits))
 
 
 _PLANS: dict[str, tuple[type[Command], _Plan]] = {
@@ -301,12 +317,14 @@ def parse(item: Item, limits: Limits = DEFAULT_LIMITS) -> Command:
         raise Refusal(ErrorCode.UNKNOWN_COMMAND, f"there is no command {name[:40]!r}")
     kind, plan = found
     values: dict[str, Any] = {}
-    for attribute, wire, check, required in plan:
+    for attribute, wire, check, default, required in plan:
         value = item.get(wire)
         if value is not None:
             values[attribute] = check(value, limits, wire)
         elif required:
             raise validators.bad_request(f"{name} needs the field {wire}", wire)
+        elif default is not None:
+            values[attribute] = default(limits)
     return kind(id=answer_to, **values)
 
 
