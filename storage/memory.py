@@ -140,6 +140,8 @@ class MemoryJournal(Journal):
         self._crashed = trio.Event()
         self._keep = False
         self._in_sync = False
+        self._reading = False
+        self._progress = trio.lowlevel.ParkingLot()
         self._closed = False
         self._counters = Counters()
 
@@ -234,6 +236,7 @@ class MemoryJournal(Journal):
             while not self._intake and not self._due():
                 await self._wait_for_work()
             await self._commit(self._late_tickets() + self._intake.take())
+            self._progress.unpark_all()
 
     async def _wait_for_work(self) -> None:
         soonest = min((at for at, _ in self._late), default=float("inf"))
@@ -336,6 +339,7 @@ class MemoryJournal(Journal):
         while True:
             while not self._reads:
                 await self._read_work.park()
+            self._reading = True
             await trio.sleep(self._seconds(self.faults.read_s))
             batch = list(self._reads)
             self._reads.clear()
@@ -345,6 +349,8 @@ class MemoryJournal(Journal):
                     answer(done, Refused("io", "the read was told to fail; read again"))
                 else:
                     answer(done, answer_query(self.disk, op))
+            self._reading = False
+            self._progress.unpark_all()
 
     def _reply(self, op: object, done: Callable[[Any], None], outcome: object) -> None:
         self._answers.append((op, done, outcome))
@@ -356,21 +362,17 @@ class MemoryJournal(Journal):
                 op, done, outcome = self._answers.popleft()
                 self._counters.told(op, outcome)
                 answer(done, outcome)
+            self._progress.unpark_all()
             await self._answer_work.park()
 
     async def _finish(self) -> None:
         self._closed = True
         self._late.clear()
-        while self._intake or self._in_sync or self._reads or self._answers:
-            if not self._released.is_set():
-                self.crash(keep=False)
-                self._released.set()
-            await trio.lowlevel.checkpoint()
-            await self._settle_time()
-
-    async def _settle_time(self) -> None:
-        if self._in_sync or self._reads:
-            await trio.sleep(0.001)
+        if not self._released.is_set():
+            self.crash(keep=False)
+            self.release_sync()
+        while self._intake or self._in_sync or self._reads or self._reading or self._answers:
+            await self._progress.park()
 
 
 def _nobody(_: object) -> None:

@@ -14,8 +14,13 @@ from storage import Journal
 class Driver:
     """An open journal; `call` runs an async function with it and waits."""
 
-    def __init__(self, opener: Callable[[], AbstractAsyncContextManager[Journal]]) -> None:
+    def __init__(
+        self,
+        opener: Callable[[], AbstractAsyncContextManager[Journal]],
+        clock: trio.abc.Clock | None = None,
+    ) -> None:
         self._opener = opener
+        self._clock = clock
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -27,7 +32,7 @@ class Driver:
 
     def _run(self) -> None:
         try:
-            trio.run(self._main)
+            trio.run(self._main, clock=self._clock)
         except BaseException as failure:
             self._failure = failure
         finally:

@@ -172,7 +172,9 @@ class StreamModel:
     def saw_records(self, info: StreamInfo, start: int, records: tuple[bytes, ...]) -> None:
         """A read showed these records."""
         self.saw(info)
-        left = {w for w in self.worlds if w.records[start - 1 : start - 1 + len(records)] == records}
+        left = {
+            w for w in self.worlds if w.records[start - 1 : start - 1 + len(records)] == records
+        }
         assert left, f"records from {start} on fit none of {self.worlds}: {records}"
         self.worlds = left
 

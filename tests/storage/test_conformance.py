@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from random import Random
 
 import hypothesis.strategies as st
+import trio.testing
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -77,10 +77,12 @@ class JournalMachine(RuleBasedStateMachine):
         super().__init__()
         self.models = {name: StreamModel(name) for name in NAMES}
         self.driver: Driver | None = None
+        self.clock: trio.testing.MockClock | None = None
+        self.turn = 0
 
     @initialize()
     def start(self) -> None:
-        self.driver = Driver(self.open)
+        self.driver = Driver(self.open, self.clock)
 
     def teardown(self) -> None:
         if self.driver is not None:
@@ -112,7 +114,7 @@ class JournalMachine(RuleBasedStateMachine):
         obligation=st.booleans(),
         epoch=st.sampled_from(["none", "none", "known", "wrong"]),
     )
-    def append(self, name, offset, records, pending, obligation, epoch) -> None:
+    def append(self, *, name, offset, records, pending, obligation, epoch) -> None:
         expected = max(0, self.version(name) + offset)
         op = Append(name, expected, records, pending, obligation, self.epoch(name, epoch))
         outcome = self.write(op)
@@ -164,16 +166,12 @@ class JournalMachine(RuleBasedStateMachine):
     # -- reads ------------------------------------------------------------------------------------
 
     @rule(name=names, limit=st.integers(1, 9))
-    def load(self, name, limit) -> None:
-        outcome = self.driver.perform(Load(name, limit, 1 << 20))
-        self.models[name].begin(land=False)
-        self.models[name].loaded(outcome, limit)
+    def load_a_page(self, name, limit) -> None:
+        self.load(name, limit)
 
     @rule(name=names, start=st.integers(0, 20), limit=st.integers(1, 9))
-    def read(self, name, start, limit) -> None:
-        outcome = self.driver.perform(Read(name, start, limit, 1 << 20))
-        self.models[name].begin(land=False)
-        self.models[name].read(outcome, start, limit)
+    def read_a_page(self, name, start, limit) -> None:
+        self.read(name, start, limit)
 
     @rule(name=names)
     def a_read_of_no_bytes_still_gives_one_record(self, name) -> None:
@@ -182,7 +180,29 @@ class JournalMachine(RuleBasedStateMachine):
         self.models[name].saw(outcome.info)
         assert len(outcome.records) == min(1, outcome.info.version - outcome.info.first + 1)
 
-    @rule(slots=st.sampled_from([None, range(2048), range(2048, 4096)]), limit=st.integers(1, 3))
+    @invariant()
+    def some_stream_reads_as_modelled(self) -> None:
+        """Each in turn, from its first records on or from the middle of an append."""
+        self.turn += 1
+        name = NAMES[self.turn % len(NAMES)]
+        self.read(name, self.turn % 4, 1000)
+        if self.turn % 2:
+            self.load(name, 1000)
+
+    @invariant()
+    def pending_streams_are_as_modelled(self) -> None:
+        self.pending(None, 1000)
+
+    def read(self, name, start, limit) -> None:
+        outcome = self.driver.perform(Read(name, start, limit, 1 << 20))
+        self.models[name].begin(land=False)
+        self.models[name].read(outcome, start, limit)
+
+    def load(self, name, limit) -> None:
+        outcome = self.driver.perform(Load(name, limit, 1 << 20))
+        self.models[name].begin(land=False)
+        self.models[name].loaded(outcome, limit)
+
     def pending(self, slots, limit) -> None:
         found, after = [], None
         while True:
@@ -192,6 +212,13 @@ class JournalMachine(RuleBasedStateMachine):
                 break
             assert len(page.streams) == limit
             after = page.streams[-1].stream
+        self.check_pending(found, slots)
+
+    @rule(slots=st.sampled_from([None, range(2048), range(2048, 4096)]), limit=st.integers(1, 3))
+    def pending_in_pages(self, slots, limit) -> None:
+        self.pending(slots, limit)
+
+    def check_pending(self, found, slots) -> None:
         order = [(slot_of(entry.stream), entry.stream.encode()) for entry in found]
         assert order == sorted(set(order))
         by_name = {entry.stream: entry for entry in found}
@@ -204,7 +231,7 @@ class JournalMachine(RuleBasedStateMachine):
                 assert entry is None
             else:
                 assert (entry.first_pending, entry.version) == (world.settled + 1, world.version)
-                assert 0 < entry.since_ms
+                assert entry.since_ms > 0
 
     @rule(prefix=st.sampled_from(["", "a", "a/1", "ü", "q"]), limit=st.integers(1, 3))
     def scan(self, prefix, limit) -> None:
@@ -262,7 +289,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def close_and_open_again(self) -> None:
         self.driver.close()
-        self.driver = Driver(self.open)
+        self.driver = Driver(self.open, self.clock)
         for model in self.models.values():
             model.begin(land=True)
 
@@ -279,11 +306,14 @@ class JournalMachine(RuleBasedStateMachine):
 class MemoryMachine(JournalMachine):
     def __init__(self) -> None:
         super().__init__()
+        self.clock = trio.testing.MockClock()
         self.disk = MemoryDisk()
         self.faults = MemoryFaults()
 
     def open(self):
-        return open_memory(self.disk, faults=self.faults, random=Random(7))
+        return open_memory(
+            self.disk, faults=self.faults, random=Random(7), now_ms=lambda: 1_700_000_000_000
+        )
 
     def order_fault(self, kind: str) -> None:
         self.faults.commit_fails_done = float(kind == "done")
@@ -296,12 +326,12 @@ class MemoryMachine(JournalMachine):
         return False
 
     def begin_late(self, op: Append) -> None:
-        self.faults.answer_late, self.faults.late_s = 1.0, 0.005
+        self.faults.answer_late, self.faults.late_s = 1.0, 1.0
         assert isinstance(self.driver.perform(op), OutcomeUnknown)
         self.faults.answer_late = 0.0
 
     def end_late(self) -> None:
-        time.sleep(0.006)
+        self.clock.jump(1.0)
         self.driver.perform(Append("late", 0, (b"flush",)))
 
     def dispose(self) -> None:
@@ -319,20 +349,18 @@ class MemoryMachine(JournalMachine):
         self.faults.sync_s = 1.0
         op = Append(name, self.version(name), records)
         before = set(self.models[name].worlds)
-        self.models[name].begin(land=False)
+        certain = len(before) == 1 and not self.models[name].strays
         outcome = self.driver.call(self._crash, op, keep)
         self.faults.sync_s = 0.0
         assert isinstance(outcome, OutcomeUnknown)
         for model in self.models.values():
             model.begin(land=True)
         self.models[name].wrote(op, outcome)
-        if len(before) == 1 and len(self.models[name].worlds) == 2:
+        if certain:
             info = self.driver.perform(Describe((name,))).streams[0]
             assert info.version == next(iter(before)).version + keep * len(records)
 
     async def _crash(self, op, keep):
-        import trio
-
         outcome = None
 
         def done(value):
@@ -342,8 +370,7 @@ class MemoryMachine(JournalMachine):
 
         told = trio.Event()
         self.driver.journal.submit(op, done)
-        while not self.driver.journal._in_sync:
-            await trio.sleep(0)
+        await trio.testing.wait_all_tasks_blocked()
         self.driver.journal.crash(keep=keep)
         await told.wait()
         return outcome
