@@ -18,6 +18,7 @@ from bench.machine import cpu_seconds, rss_bytes
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
+BEAMISH = str(Path(sys.executable).with_name("beamish"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,13 @@ class NodeProcess:
 
     pid: int
     ws: str
+    data: Path
+
+    def sync_mean_ms(self) -> float:
+        """What a commit takes at the moment, as the node's journal measures it."""
+        command = [BEAMISH, "status", "--data", str(self.data), "--json"]
+        told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return float(told["journal"]["sync_mean_ms"])
 
     def cpu_seconds(self) -> float:
         """CPU time used so far, all threads."""
@@ -49,7 +57,7 @@ def running_node(data: Path, *options: str) -> Iterator[NodeProcess]:
     Raises RuntimeError with what the node wrote when it does not get ready or does not stop.
     """
     ready, log = data.parent / "ready.json", data.parent / "node.log"
-    command = [str(Path(sys.executable).with_name("beamish")), "serve", "--data", str(data)]
+    command = [BEAMISH, "serve", "--data", str(data)]
     command += ["--port", "0", "--ready-file", str(ready), *options]
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -57,7 +65,7 @@ def running_node(data: Path, *options: str) -> Iterator[NodeProcess]:
         )
     try:
         told = _wait_until_ready(process, ready, log)
-        yield NodeProcess(process.pid, str(told["ws"]))
+        yield NodeProcess(process.pid, str(told["ws"]), data)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
