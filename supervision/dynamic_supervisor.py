@@ -27,7 +27,7 @@ Contract (Elixir's `DynamicSupervisor`, OTP's `simple_one_for_one`):
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -149,6 +149,8 @@ class DynamicSupervisor(Actor):
         self._restarting: dict[LocalRef, _Entry] = {}
         self._stopping: dict[LocalRef, _Stopping] = {}
         self._shared: dict[tuple[object, ...], ChildSpec] = {}
+        self._supervisors = 0
+        self._significant = 0
 
     def init(self) -> None:
         """There are no children yet."""
@@ -184,6 +186,10 @@ class DynamicSupervisor(Actor):
             children[ref] = _Own(spec, request.args, request.name)
         else:
             children[ref] = spec
+        if spec.type == "supervisor":
+            self._supervisors += 1
+        if spec.significant:
+            self._significant += 1
         return ref
 
     def _checked(self, child: object) -> ChildSpec:
@@ -272,16 +278,17 @@ class DynamicSupervisor(Actor):
     def _forget(self, ref: LocalRef, spec: ChildSpec) -> None:
         """The child has ended by itself for good."""
         self._ledger.forget(ref)
-        if not spec.significant or self._auto_shutdown == "never":
-            return
-        if self._auto_shutdown == "any_significant" or not any(
-            _spec(entry).significant for entry in self._entries()
+        self._discount(spec)
+        if spec.significant and (
+            self._auto_shutdown == "any_significant" or self._significant == 0
         ):
             self.stop(SHUTDOWN)
 
-    def _entries(self) -> Iterator[_Entry]:
-        yield from self._children.values()
-        yield from self._restarting.values()
+    def _discount(self, spec: ChildSpec) -> None:
+        if spec.type == "supervisor":
+            self._supervisors -= 1
+        if spec.significant:
+            self._significant -= 1
 
     # -- stopping one child -------------------------------------------------------------------
 
@@ -289,8 +296,10 @@ class DynamicSupervisor(Actor):
     def terminate_one(self, request: TerminateChild) -> Any:
         """Ask a child to stop; the reply comes when it has ended."""
         ref: Any = request.child
-        if self._restarting.pop(ref, None) is not None:
+        restarting = self._restarting.pop(ref, None)
+        if restarting is not None:
             self._ledger.forget(ref)
+            self._discount(_spec(restarting))
             return None
         stopping = self._stopping.get(ref)
         if stopping is None:
@@ -327,6 +336,7 @@ class DynamicSupervisor(Actor):
         stopping = self._stopping.pop(ref, None)
         if stopping is None:
             return
+        self._discount(stopping.spec)
         if is_shutdown_error(stopping.spec, message.reason):
             self._tell_shutdown_error(message.reason, ref, stopping.spec)
         for reply in stopping.replies:
@@ -364,11 +374,9 @@ class DynamicSupervisor(Actor):
     @on(CountChildren)
     def count(self, request: CountChildren) -> ChildCounts:  # noqa: ARG002
         """Numbers of children; each counts as a spec."""
-        specs = [_spec(entry) for entry in self._entries()]
-        specs += [stopping.spec for stopping in self._stopping.values()]
-        supervisors = sum(spec.type == "supervisor" for spec in specs)
-        active = len(specs) - len(self._restarting)
-        return ChildCounts(len(specs), active, supervisors, len(specs) - supervisors)
+        active = len(self._children) + len(self._stopping)
+        specs, supervisors = active + len(self._restarting), self._supervisors
+        return ChildCounts(specs, active, supervisors, specs - supervisors)
 
     @on(RestartChild)
     def restart_one(self, request: RestartChild) -> LocalRef:

@@ -26,7 +26,7 @@ class Middle(Random):
     st.integers(1, 10_000),
     st.integers(),
 )
-def test_a_delay_is_the_exponential_one_within_its_jitter(
+def test_a_delay_is_the_exponential_one_within_its_jitter(  # noqa: PLR0917
     first, ratio, factor, jitter, attempt, seed
 ):
     backoff = Backoff(first=first, maximum=first * ratio, factor=factor, jitter=jitter)
