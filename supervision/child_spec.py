@@ -3,12 +3,14 @@
     ChildSpec("counter", Counter, (5,))                       # everything else from the class
     ChildSpec("counter", Counter, (5,), restart="transient", shutdown=2.0)
     child_spec(Counter, 5)                                    # the class itself is the id
+    ChildSpec("sessions", DynamicSupervisor, kwargs={"max_children": 10_000})
 
 | field         | is                                                | without it            |
 |---------------|---------------------------------------------------|-----------------------|
 | `id`          | any hashable but None; unique in its supervisor   | must be given         |
 | `actor`       | the actor's class                                 | must be given         |
 | `args`        | a tuple: the arguments of the class               | `()`                  |
+| `kwargs`      | a mapping: the keyword arguments of the class     | None                  |
 | `name`        | the name to register, any hashable                | no name               |
 | `restart`     | "permanent", "transient" or "temporary"           | class, "permanent"    |
 | `shutdown`    | seconds above 0, "brutal_kill" or "infinity"      | class, then by `type` |
@@ -27,7 +29,7 @@ write instead. (Idea: Elixir's validators, one for each field.)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final, Literal, NoReturn
@@ -91,6 +93,7 @@ class ChildSpec:
     significant: bool = _FROM_CLASS
     budget: Budget | None = None
     backoff: Backoff | None = None
+    kwargs: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Take from the class what was not given, then check field by field."""
@@ -198,6 +201,10 @@ def _check_start(spec: ChildSpec) -> None:
         )
     if type(spec.args) is not tuple:
         _refuse(spec, "args", "a tuple of arguments", f"({_show(spec.args)},)")
+    if spec.kwargs is not None and not (
+        isinstance(spec.kwargs, Mapping) and all(type(key) is str for key in spec.kwargs)
+    ):
+        _refuse(spec, "kwargs", "a mapping from names to arguments", "{'limit': 10}")
     for field in ("id", "name"):
         try:
             hash(getattr(spec, field))

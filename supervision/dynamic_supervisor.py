@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, on
+from actors.protection import protect
 from actors.ref import LocalRef
 from actors.reply import ReplyTo
 from supervision.budget import Budget
@@ -181,7 +182,7 @@ class DynamicSupervisor(Actor):
         except CallError as error:
             raise Reject(error) from None
         if spec.restart == "temporary":
-            children[ref] = spec if spec.name is None and not spec.args else self._share(spec)
+            children[ref] = self._share(spec)
         elif request.args or request.name is not None:
             children[ref] = _Own(spec, request.args, request.name)
         else:
@@ -200,10 +201,12 @@ class DynamicSupervisor(Actor):
 
     def _share(self, spec: ChildSpec) -> ChildSpec:
         """The spec without what only a start needs, one object for all alike."""
+        if spec.name is None and spec.kwargs is None and not spec.args:
+            return spec
         key = (spec.actor, spec.shutdown, spec.type, spec.significant)
         shared = self._shared.get(key)
         if shared is None:
-            shared = replace(spec, id=spec.actor.__qualname__, args=(), name=None)
+            shared = replace(spec, id=spec.actor.__qualname__, args=(), name=None, kwargs=None)
             if len(self._shared) < _MAX_SHARED:
                 self._shared[key] = shared
         return shared
@@ -387,6 +390,10 @@ class DynamicSupervisor(Actor):
     def delete_one(self, request: DeleteChild) -> None:
         """Refused: there are no ids and no children that have ended."""
         raise Reject(_unsupported(request))
+
+
+# A Ctrl-C comes after a step of a supervisor, never between starting a child and noting it.
+protect(DynamicSupervisor)
 
 
 def _spec(entry: _Entry) -> ChildSpec:

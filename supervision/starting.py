@@ -47,4 +47,6 @@ async def start_child(
 
     """
     name = spec.name if name is None else name
-    return await supervisor.spawn(spec.actor, *spec.args, *args, name=name)
+    if spec.kwargs is None:
+        return await supervisor.spawn(spec.actor, *spec.args, *args, name=name)
+    return await supervisor.spawn(spec.actor, *spec.args, *args, name=name, **spec.kwargs)

@@ -38,6 +38,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from actors import Actor, CallError, Exit, ExitReason, Reject, Stop, on
 from actors.errors import AlreadyStarted
+from actors.protection import protect
 from actors.ref import LocalRef
 from actors.timers import TimerRef
 from supervision.budget import Budget
@@ -364,3 +365,7 @@ class Supervisor(Actor):
                 ChildRestarting(f"The child {child_id!r} is restarting; send TerminateChild first.")
             )
         return child
+
+
+# A Ctrl-C comes after a step of a supervisor, never between starting a child and noting it.
+protect(Supervisor)

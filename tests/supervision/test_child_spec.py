@@ -103,6 +103,8 @@ BAD = [
     ({"backoff": 0.5}, "backoff", "backoff=Backoff(first=0.1, maximum=30.0))."),
     ({"args": [1]}, "args", "args=[1] of the child 'c' is not a tuple"),
     ({"args": "abc"}, "args", "Write ChildSpec('c', Counter, args=('abc',))."),
+    ({"kwargs": [1]}, "kwargs", "Write ChildSpec('c', Counter, kwargs={'limit': 10})."),
+    ({"kwargs": {1: 2}}, "kwargs", "kwargs={1: 2} of the child 'c' is not a mapping from names"),
     ({"name": ["x"]}, "name", "name=['x'] of the child 'c' is not hashable."),
 ]
 

@@ -308,21 +308,21 @@ async def test_a_temporary_childs_arguments_are_dropped_once_it_runs(system):
         pass
 
     class Forgetful(Actor):
-        def __init__(self, argument):
+        def __init__(self, argument, *, option=None):
             pass
 
     supervisor = await start(system)
-    in_spec, in_request = Big(), Big()
-    spec = ChildSpec("t", Forgetful, (in_spec,), restart="temporary")
-    seen = [weakref.ref(in_spec), weakref.ref(in_request)]
+    in_spec, in_request, option = Big(), Big(), Big()
+    spec = ChildSpec("t", Forgetful, (in_spec,), restart="temporary", kwargs={"option": option})
+    seen = [weakref.ref(in_spec), weakref.ref(in_request), weakref.ref(option)]
     ref = await supervisor.call(StartChild(spec))
     template = ChildSpec("t", Forgetful, restart="temporary")
     other = await supervisor.call(StartChild(template, (in_request,)))
     assert (await supervisor.call(GetChildSpec(ref))).args == ()
     assert (await supervisor.call(GetChildSpec(other))).args == ()
-    del spec, in_spec, in_request
+    del spec, in_spec, in_request, option
     gc.collect()
-    assert [ref() for ref in seen] == [None, None]
+    assert [ref() for ref in seen] == [None, None, None]
 
 
 async def test_a_strangers_ref_is_not_found(system):

@@ -180,6 +180,31 @@ async def test_exit_signals_of_strangers_mean_nothing_to_a_supervisor(autojump_c
     assert await states(supervisor) == {"a": "running"}
 
 
+async def test_a_start_that_is_given_up_leaves_nothing_behind(autojump_clock, system):
+    class Slow(Actor):
+        async def init(self):
+            await self.sleep(1e6)
+
+    log = []
+    with trio.move_on_after(5) as scope:
+        await system.spawn(Supervisor, [*specs(log, "a"), ChildSpec("slow", Slow)])
+    assert scope.cancelled_caught
+    await wait_all_tasks_blocked()
+    assert system.actors() == ()
+    assert system.whereis("a") is None
+
+
+async def test_keyword_arguments_of_a_spec_reach_the_child(system):
+    log = []
+    options = {"strategy": "one_for_all", "intensity": 9}
+    await system.spawn(
+        Supervisor, [ChildSpec("inner", Supervisor, (specs(log, "ab"),), kwargs=options)]
+    )
+    del log[:]
+    await crash(system, "b")
+    assert log == ["stop b", "stop a", "start a", "start b"]
+
+
 # -- strategies ---------------------------------------------------------------------------------
 
 

@@ -186,7 +186,7 @@ async def live(strategy, intensity, first, program):
             )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(strategies, st.integers(0, 4), children, steps)
 def test_a_supervisor_lives_as_the_model_does(strategy, intensity, first, program):
     trio.run(live, strategy, intensity, first, program, clock=MockClock(autojump_threshold=0))
