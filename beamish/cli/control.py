@@ -20,7 +20,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,7 +91,8 @@ async def serve_control(node: Controlled, listener: trio.SocketListener) -> None
     async def serve_one(stream: trio.SocketStream) -> None:
         async with limit, stream:
             with contextlib.suppress(trio.BrokenResourceError, ControlError):
-                async for line in _lines(stream):
+                lines = _Lines(stream)
+                while (line := await lines.next()) is not None:
                     with trio.move_on_after(ANSWER_WITHIN):
                         answer = await _answer(node, line)
                         await stream.send_all(json.dumps(answer).encode() + b"\n")
@@ -110,13 +111,14 @@ async def request(data: Path, command: str, **fields: object) -> dict[str, Any]:
             async with await _connect(data) as stream:
                 line = json.dumps({"command": command, **fields}).encode()
                 await stream.send_all(line + b"\n")
-                async for answer in _lines(stream):
-                    return _ok(json.loads(answer))
+                answer = await _Lines(stream).next()
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        message = f"No node answers on {data}: start one with `beamish serve --data {data}`."
-        raise ControlError(message) from error
-    message = f"The node on {data} ended before it answered."
-    raise ControlError(message)
+        raise ControlError(
+            f"No node answers on {data}: start one with `beamish serve --data {data}`."
+        ) from error
+    if answer is None:
+        raise ControlError(f"The node on {data} ended before it answered.")
+    return _ok(json.loads(answer))
 
 
 async def _connect(data: Path) -> trio.SocketStream:
@@ -137,16 +139,28 @@ def _ok(answer: dict[str, Any]) -> dict[str, Any]:
     return ok
 
 
-async def _lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
-    buffered = b""
-    async for chunk in stream:
-        buffered += chunk
-        if len(buffered) > LONGEST_LINE and b"\n" not in buffered[:LONGEST_LINE]:
-            message = "A control request has at most 64 KiB."
-            raise ControlError(message)
-        *whole, buffered = buffered.split(b"\n")
-        for line in whole:
-            yield line
+class _Lines:
+    """The lines of a stream, each at most 64 KiB."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._buffered = b""
+
+    async def next(self) -> bytes | None:
+        """The next line without its end, None at the end of the stream.
+
+        Raises:
+            ControlError: the line is too long.
+        """
+        while b"\n" not in self._buffered:
+            if len(self._buffered) > LONGEST_LINE:
+                raise ControlError("A control request has at most 64 KiB.")
+            received = await self._stream.receive_some()
+            if not received:
+                return None
+            self._buffered += received
+        line, self._buffered = self._buffered.split(b"\n", 1)
+        return line
 
 
 async def _answer(node: Controlled, line: bytes) -> dict[str, Any]:
@@ -167,8 +181,7 @@ async def _carry_out(node: Controlled, asked: dict[str, Any]) -> dict[str, Any]:
         case "user_list":
             return {"users": await node.users(asked.get("after"), int(asked.get("limit", 1_000)))}
         case other:
-            message = f"The node knows no control command {other!r}."
-            raise ValueError(message)
+            raise ValueError(f"The node knows no control command {other!r}.")
 
 
 def plain(value: object) -> Any:

@@ -211,10 +211,9 @@ class Server:
         from beamish.cli.control import listen, serve_control
 
         options = self.options
-        control = listen(options.data)
         async with trio.open_nursery() as nursery:
             gateway = await open_port(nursery, options, node)
-            nursery.start_soon(serve_control, _Figures(node, gateway), control)
+            nursery.start_soon(serve_control, _Figures(node, gateway), listen(options.data))
             self._serving = True
             self._ready.write(gateway.http_url, gateway.ws_url)
             click.echo(f"Beamish serves {gateway.http_url}")

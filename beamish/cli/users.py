@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,13 @@ def user() -> None:
 @click.argument("name")
 @DATA_OPTION
 @click.option("--display", help="The name that others see; by default NAME.")
-@click.password_option(help="Asked for when it is not given; best not given on the command line.")
-def add(name: str, data: Path, display: str | None, password: str) -> None:
+@click.option("--password", help="Best left out: it is then asked for, or read from a pipe.")
+def add(name: str, data: Path, display: str | None, password: str | None) -> None:
     """Create the account NAME, whether registration is open or not."""
+    if password is None and sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    elif password is None:
+        password = sys.stdin.readline().rstrip("\n")
     ask(data, "user_add", user=name, password=password, display=display)
     click.echo(f"Added {name}.")
 

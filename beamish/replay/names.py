@@ -40,8 +40,7 @@ def escape_nick(nick: str, longest: int = LONGEST_NAME) -> str:
     Raises ValueError for an empty nick, which cannot name anybody.
     """
     if not nick:
-        message = "A nick must have at least one character to become a user name."
-        raise ValueError(message)
+        raise ValueError("A nick must have at least one character to become a user name.")
     data = nick.encode("utf-8", "surrogatepass")
     codes = [_code(byte) for byte in data]
     if sum(map(len, codes)) <= longest:

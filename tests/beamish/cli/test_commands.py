@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import beamish.replay
+from beamish.cli.replay_command import websocket_url
+from beamish.cli.status import flatten
+from tests.beamish.cli.process import Served, served
+from tests.beamish.cli.process import beamish as run
+
+SAMPLE = Path(beamish.replay.__file__).parent / "sample.log"
+NOBODY = "ws://127.0.0.1:9/ws"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("node")) as node:
+        yield node
+
+
+def test_the_command_explains_itself() -> None:
+    helped = run("--help")
+    assert helped.returncode == 0
+    for command in ("serve", "user", "status", "replay"):
+        assert command in helped.stdout
+
+
+def test_users_are_added_and_listed(node: Served) -> None:
+    typed = run("user", "add", "zoe", "--data", node.data, input="secret horse\n")
+    assert (typed.returncode, typed.stderr) == (0, "")
+    given = run("user", "add", "abe", "--data", node.data, "--password", "secret horse")
+    assert given.stdout == "Added abe.\n"
+    names = run("user", "list", "--data", node.data).stdout.split()
+    assert [name for name in names if name in ("abe", "zoe")] == ["abe", "zoe"]
+
+
+def test_a_user_that_cannot_be_added_is_one_sentence(node: Served) -> None:
+    for name, password in (("Capital", "secret horse"), ("short", "horse")):
+        refused = run("user", "add", name, "--data", node.data, "--password", password)
+        assert refused.returncode == 1
+        assert len(refused.stderr.splitlines()) == 1
+        assert refused.stderr.startswith("Error: a")
+
+
+def test_status_has_a_table_and_json(node: Served) -> None:
+    table = run("status", "--data", node.data)
+    assert "journal.commits" in table.stdout
+    figures = json.loads(run("status", "--data", node.data, "--json").stdout)
+    assert figures["pid"] == node.process.pid
+    assert figures["journal"]["commits"] >= 0
+    assert figures["gateway"]["sessions"] >= 0
+
+
+def test_commands_without_a_node_say_how_to_start_one(tmp_path: Path) -> None:
+    for command in (("status",), ("user", "list")):
+        ended = run(*command, "--data", tmp_path)
+        assert ended.returncode == 1
+        assert "beamish serve --data" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [((), (121, 990)), (("--connections", "4"), (121, 990)), (("--direct",), (31, 31))],
+)
+def test_the_sample_played_on_a_real_node_comes_to_the_zeros(
+    node: Served, tmp_path: Path, way: tuple[str, ...], expected: tuple[int, int]
+) -> None:
+    account = tmp_path / "account.json"
+    played = run("replay", SAMPLE, "--now", "--url", node.ws, "--json", account, *way)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "nothing lost" in played.stdout
+    figures = json.loads(account.read_text())
+    assert (figures["acknowledged"], figures["delivered"]) == expected
+    assert figures["history_mismatches"] == 0
+
+
+def test_an_address_without_a_node_has_status_3(tmp_path: Path) -> None:
+    account = tmp_path / "account.json"
+    ended = run("replay", SAMPLE, "--now", "--url", NOBODY, "--give-up", "0.5", "--json", account)
+    assert ended.returncode == 3
+    assert ended.stderr == (
+        f"Error: No node could be reached at {NOBODY} for 0.5 s: does one run there?\n"
+    )
+    assert not account.exists()
+
+
+def test_closed_registration_has_status_1_and_one_sentence(tmp_path: Path) -> None:
+    with served(tmp_path, "--registration", "closed") as closed:
+        ended = run("replay", SAMPLE, "--now", "--url", closed.ws)
+    assert ended.returncode == 1
+    assert "could not be registered: forbidden" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("no/such.log",),
+        (SAMPLE, "--now", "--speed", "2"),
+        (SAMPLE, "--speed", "0"),
+        (SAMPLE, "--connections", "0"),
+        (SAMPLE, "--url", "ftp://example.org"),
+        (Path(__file__), "--now"),
+    ],
+)
+def test_wrong_usage_of_replay_has_status_2(arguments: tuple[object, ...]) -> None:
+    ended = run("replay", *arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("ws://h:1/ws", "ws://h:1/ws"),
+        ("http://h:1/", "ws://h:1/ws"),
+        ("https://h", "wss://h/ws"),
+        ("h:8080", "ws://h:8080/ws"),
+        ("[::1]:8080", "ws://[::1]:8080/ws"),
+        ("wss://h/chat/ws", "wss://h/chat/ws"),
+    ],
+)
+def test_addresses_of_pages_and_hosts_will_do(given: str, meant: str) -> None:
+    assert websocket_url(given) == meant
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(click.BadParameter, match="no address of a node"):
+        websocket_url("ftp://h")
+
+
+def test_nested_figures_become_rows() -> None:
+    assert list(flatten({"a": 1, "b": {"c": 2, "d": {}}})) == [("a", 1), ("b.c", 2)]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from beamish.cli.control import ControlError, listen, plain, request, serve_control
+
+
+@dataclass
+class Gauge:
+    depth: int
+    names: tuple[str, ...]
+
+
+class Node:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    async def add_user(self, user: str, password: str, display: str | None = None) -> None:
+        if len(password) < 8:
+            raise ValueError("a password has 8 to 256 characters")
+        self.names.append(user)
+
+    async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
+        return [name for name in sorted(self.names) if after is None or name > after][:limit]
+
+    def statistics(self) -> dict[str, object]:
+        return {"gauge": Gauge(3, ("a",)), "path": Path("/x"), "none": None}
+
+
+@asynccontextmanager
+async def controlled(data: Path) -> AsyncIterator[Node]:
+    node = Node()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_control, node, listen(data))
+        yield node
+        nursery.cancel_scope.cancel()
+
+
+async def test_requests_are_carried_out_and_answered(tmp_path: Path) -> None:
+    async with controlled(tmp_path) as node:
+        for name in ("eve", "ada", "bob"):
+            added = await request(tmp_path, "user_add", user=name, password="correct horse")
+            assert added == {"user": name}
+        assert node.names == ["eve", "ada", "bob"]
+        listed = await request(tmp_path, "user_list", after="ada", limit=1)
+        assert listed == {"users": ["bob"]}
+        figures = await request(tmp_path, "status")
+        assert figures == {"gauge": {"depth": 3, "names": ["a"]}, "path": "/x", "none": None}
+
+
+async def test_a_data_directory_with_a_long_path_has_a_control_socket(tmp_path: Path) -> None:
+    data = tmp_path / ("d" * 120) / ("e" * 120)
+    data.mkdir(parents=True)
+    async with controlled(data):
+        assert await request(data, "user_list") == {"users": []}
+
+
+async def test_a_socket_left_over_by_a_killed_node_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "control.sock").write_text("left over")
+    async with controlled(tmp_path):
+        assert await request(tmp_path, "user_list") == {"users": []}
+
+
+async def test_what_does_not_work_is_answered_by_a_sentence(tmp_path: Path) -> None:
+    async with controlled(tmp_path):
+        with pytest.raises(ControlError, match="a password has 8 to 256 characters"):
+            await request(tmp_path, "user_add", user="ada", password="short")
+        with pytest.raises(ControlError, match="knows no control command 'frobnicate'"):
+            await request(tmp_path, "frobnicate")
+        with pytest.raises(ControlError, match="user"):
+            await request(tmp_path, "user_add")
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b"[1, 2]\n", b"null\n", b"\xff\xfe\n"])
+async def test_garbage_is_answered_and_the_connection_goes_on(tmp_path: Path, line: bytes) -> None:
+    async with controlled(tmp_path), await open_socket(tmp_path) as stream:
+        await stream.send_all(line + b'{"command": "user_list"}\n')
+        received = b""
+        while received.count(b"\n") < 2:
+            received += await stream.receive_some()
+        first, second = received.splitlines()
+        assert "error" in json.loads(first)
+        assert json.loads(second) == {"ok": {"users": []}}
+
+
+async def test_an_endless_line_ends_the_connection(tmp_path: Path) -> None:
+    async with controlled(tmp_path), await open_socket(tmp_path) as stream:
+        with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+            while True:
+                await stream.send_all(b"x" * 1024)
+        assert await request(tmp_path, "user_list") == {"users": []}
+
+
+async def test_without_a_node_the_sentence_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match=r"No node answers on .*beamish serve --data"):
+        await request(tmp_path, "status")
+    with pytest.raises(ControlError, match="No node answers"):
+        await request(tmp_path / "missing", "status")
+
+
+async def open_socket(data: Path) -> trio.SocketStream:
+    return await trio.open_unix_socket(data / "control.sock")
+
+
+def test_figures_become_plain_values() -> None:
+    assert plain({1: (Gauge(1, ()), 2.5, True)}) == {"1": [{"depth": 1, "names": []}, 2.5, True]}

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import urllib.request
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from beamish.cli.ready_file import ReadyFile
+from beamish.cli.serve import ServeOptions, Server, _end_process_after
+from beamish.client import Disconnected, open_client
+from tests.beamish.cli.process import CHEAP, PATIENCE, beamish, served
+
+
+def options(**changes: object) -> ServeOptions:
+    fields = {
+        "data": Path("data"),
+        "host": "127.0.0.1",
+        "port": 0,
+        "ready_file": None,
+        "registration": None,
+        "origin": (),
+        "max_connections": 100,
+        "inbox": 10_000,
+        "argon2_memory": 64,
+        "argon2_time": 1,
+        "inject_crashes": 0.0,
+        "inject_into": (),
+        "inject_seed": 0,
+        "inject_sync_delay": 0.0,
+    }
+    return ServeOptions(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_a_node_is_ready_when_the_ready_file_says_so_and_stops_in_order(tmp_path: Path) -> None:
+    with served(tmp_path) as node:
+        told = json.loads(node.ready.read_text())
+        assert set(told) == {"pid", "http", "ws"}
+        assert told["pid"] == node.process.pid
+        assert told["ws"] == told["http"].replace("http", "ws") + "ws"
+        for path in ("health/ready", ""):
+            with urllib.request.urlopen(node.http + path, timeout=PATIENCE) as answer:
+                assert answer.status == 200
+        assert stat.S_IMODE((node.data / "control.sock").stat().st_mode) == 0o600
+        assert node.stop() == 0
+        assert not node.ready.exists()
+        assert not (node.data / "control.sock").exists()
+        out, _ = node.process.communicate()
+        assert out == f"Beamish serves {node.http}\n"
+
+
+async def test_connections_end_with_1001_when_the_node_stops(tmp_path: Path) -> None:
+    with served(tmp_path) as node:
+        told = trio.Event()
+
+        def note(event: object) -> None:
+            if isinstance(event, Disconnected) and "shuts down" in event.reason:
+                told.set()
+
+        async with open_client(
+            node.ws,
+            user="ada",
+            password="correct horse",
+            register=True,
+            on_records=lambda _conversation, _records: None,
+            on_event=note,
+        ):
+            code = await trio.to_thread.run_sync(node.stop, signal.SIGINT)
+            with trio.fail_after(PATIENCE):
+                await told.wait()
+        assert code == 0
+
+
+def test_a_node_killed_comes_back_with_what_it_had(tmp_path: Path) -> None:
+    with served(tmp_path) as node:
+        added = beamish("user", "add", "ada", "--data", node.data, "--password", "correct horse")
+        assert added.returncode == 0, added.stderr
+        node.stop(signal.SIGKILL)
+        assert node.ready.exists()
+    with served(tmp_path) as node:
+        assert json.loads(node.ready.read_text())["pid"] == node.process.pid
+        assert beamish("user", "list", "--data", node.data).stdout == "ada\n"
+
+
+def refused(*arguments: object) -> str:
+    """The one sentence of a `serve` that cannot start."""
+    ended = beamish("serve", *arguments, *CHEAP)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_a_taken_port_is_one_sentence_and_no_ready_file(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    ready.write_text("stale")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = refused("--data", tmp_path / "data", "--port", port, "--ready-file", ready)
+    assert line == (
+        f"Error: Port {port} of 127.0.0.1 is taken: stop what listens there, or choose another"
+        " with --host and --port."
+    )
+    assert not ready.exists()
+
+
+def test_an_address_of_another_machine_is_one_sentence(tmp_path: Path) -> None:
+    line = refused("--data", tmp_path / "data", "--host", "192.0.2.1", "--port", 0)
+    assert line.startswith("Error: 192.0.2.1 port 0 cannot be listened on (")
+
+
+def test_a_directory_of_something_else_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("chapter 1")
+    assert "thesis.txt" in refused("--data", tmp_path, "--port", 0)
+
+
+def test_a_second_node_on_the_same_directory_is_one_sentence(tmp_path: Path) -> None:
+    with served(tmp_path) as node:
+        assert "is in use by another process" in refused("--data", node.data, "--port", 0)
+        assert beamish("status", "--data", node.data).returncode == 0
+
+
+def test_a_ready_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    ready = tmp_path / "missing" / "ready.json"
+    line = refused("--data", tmp_path / "data", "--port", 0, "--ready-file", ready)
+    assert "No such file or directory" in line
+
+
+def test_wrong_usage_has_status_2() -> None:
+    assert beamish("serve", "--port", "70000").returncode == 2
+    assert beamish("frobnicate").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "registration", "expected"),
+    [
+        ("127.0.0.1", None, True),
+        ("127.8.8.8", None, True),
+        ("::1", None, True),
+        ("localhost", None, True),
+        ("0.0.0.0", None, False),
+        ("::", None, False),
+        ("chat.example", None, False),
+        ("0.0.0.0", "open", True),
+        ("127.0.0.1", "closed", False),
+    ],
+)
+def test_registration_is_open_by_default_on_loopback_only(
+    host: str, registration: str | None, expected: bool
+) -> None:
+    assert options(host=host, registration=registration).registration_open is expected
+
+
+async def test_a_signal_during_the_start_ends_it_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, unwound = trio.Event(), trio.Event()
+
+    @asynccontextmanager
+    async def slow_node(_config: object):
+        begun.set()
+        try:
+            await trio.sleep_forever()
+            yield
+        finally:
+            unwound.set()
+
+    monkeypatch.setattr("beamish.node.open_node", slow_node)
+    ready = tmp_path / "ready.json"
+    ready.write_text("stale")
+    server = Server(options(data=tmp_path / "data", ready_file=ready))
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run)
+            await begun.wait()
+            assert not ready.exists()
+            signal.raise_signal(signal.SIGTERM)
+    assert unwound.is_set()
+    assert server.failure is None
+    assert not ready.exists()
+
+
+async def test_a_fault_of_the_node_is_no_sentence_but_a_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_config: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("beamish.node.open_node", broken)
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        await Server(options()).run()
+
+
+def test_an_orderly_stop_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    timers: list[tuple[float, object]] = []
+
+    class Timer:
+        def __init__(self, seconds: float, action: object) -> None:
+            timers.append((seconds, action))
+
+        def start(self) -> None:
+            pass
+
+    monkeypatch.setattr("threading.Timer", Timer)
+    monkeypatch.setattr("os._exit", codes.append)
+    _end_process_after(30.0)
+    ((seconds, action),) = timers
+    action()  # type: ignore[operator]
+    assert (seconds, codes) == (30.0, [1])
+
+
+def test_a_ready_file_appears_whole_and_goes_away(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    file = ReadyFile(path)
+    file.remove()
+    file.write("http://h/", "ws://h/ws")
+    assert json.loads(path.read_text())["ws"] == "ws://h/ws"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ready.json"]
+    file.remove()
+    assert not path.exists()
+    ReadyFile(None).write("http://h/", "ws://h/ws")
