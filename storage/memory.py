@@ -143,6 +143,7 @@ class MemoryJournal(Journal):
         self._reading = False
         self._progress = trio.lowlevel.ParkingLot()
         self._closed = False
+        self._ended = False
         self._counters = Counters()
 
     # -- the contract -----------------------------------------------------------------------------
@@ -353,6 +354,9 @@ class MemoryJournal(Journal):
             self._progress.unpark_all()
 
     def _reply(self, op: object, done: Callable[[Any], None], outcome: object) -> None:
+        if self._ended:
+            trio.lowlevel.current_trio_token().run_sync_soon(answer, done, outcome)
+            return
         self._answers.append((op, done, outcome))
         self._answer_work.unpark()
 
@@ -373,6 +377,7 @@ class MemoryJournal(Journal):
             self.release_sync()
         while self._intake or self._in_sync or self._reads or self._reading or self._answers:
             await self._progress.park()
+        self._ended = True
 
 
 def _nobody(_: object) -> None:
