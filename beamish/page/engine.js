@@ -227,6 +227,7 @@ export class Engine {
     }
     this.#stop();
     this.outbox.clear();
+    this.#enter("loading");
     await this.ledger.wipe();
     this.#enter("signed_out");
   }

@@ -105,10 +105,11 @@ export function isEmojiOnly(text) {
 
 const ROLE_NAMES = { owner: "the owner", admin: "an admin", member: "a member" };
 
-/** What a record other than a message says, as a phrase. `nameOf(user)` gives "You" for oneself. */
-export function phraseOf(record, nameOf) {
-  const by = { name: nameOf(record.by) };
-  const user = record.user === undefined ? null : { name: nameOf(record.user) };
+/** What a record other than a message says, as a phrase; `me` is spoken to. */
+export function phraseOf(record, me, displayOf) {
+  const named = (user, you) => ({ name: user === me ? you : displayOf(user) });
+  const by = named(record.by, "You");
+  const user = record.user === undefined ? null : named(record.user, "you");
   switch (record.type) {
     case "create":
       return [by, " created the group"];
@@ -117,7 +118,7 @@ export function phraseOf(record, nameOf) {
     case "join":
       return [by, " joined"];
     case "leave":
-      return record.owner ? [by, " left, ", { name: nameOf(record.owner) }, " owns the group now"] : [by, " left"];
+      return record.owner ? [by, " left, ", ...ownership(record.owner, me, named)] : [by, " left"];
     case "remove":
       return [by, " removed ", user];
     case "role":
@@ -125,6 +126,10 @@ export function phraseOf(record, nameOf) {
     default:
       return [];
   }
+}
+
+function ownership(owner, me, named) {
+  return [named(owner, "you"), owner === me ? " own the group now" : " owns the group now"];
 }
 
 /** A phrase as plain text. */

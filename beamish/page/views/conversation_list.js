@@ -140,13 +140,14 @@ export class ConversationList {
     if (preview === null) {
       return { text: row.applied ? "…" : "", tick: null };
     }
-    const nameOf = (user) => (user === this.engine.me ? "You" : this.engine.displayOf(user));
+    const { me } = this.engine;
+    const displayOf = (user) => this.engine.displayOf(user);
     if (preview.type !== "message") {
-      return { text: plain(phraseOf(preview, nameOf)), tick: null };
+      return { text: plain(phraseOf(preview, me, displayOf)), tick: null };
     }
-    const isOwn = preview.by === this.engine.me;
-    const who = row.kind === "group" && !isOwn ? `${nameOf(preview.by)}: ` : "";
-    return { text: who + preview.text, tick: isOwn ? tickOf(row, preview.n, this.engine.me) : null };
+    const isOwn = preview.by === me;
+    const who = row.kind === "group" && !isOwn ? `${displayOf(preview.by)}: ` : "";
+    return { text: who + preview.text, tick: isOwn ? tickOf(row, preview.n, me) : null };
   }
 
   #onSearchKey(event) {

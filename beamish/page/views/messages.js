@@ -10,7 +10,6 @@ import { isShown, tickOf } from "../conversation.js";
 import { count, dayName, dayOf, fullTimeOf, hueOf, isEmojiOnly, partsOf, phraseOf, timeOf } from "../text.js";
 import { Timeline } from "../timeline.js";
 import { fill, h, icon, phrase, reconcile } from "./dom.js";
-import { nameFor } from "./names.js";
 import { tick } from "./tick.js";
 
 /** Messages of one author within this time stand together. */
@@ -246,7 +245,7 @@ export class Messages {
   }
 
   #happening(record) {
-    const parts = phraseOf(record, (user) => nameFor(this.engine, user));
+    const parts = phraseOf(record, this.engine.me, (user) => this.engine.displayOf(user));
     const make = () => {
       const title = fullTimeOf(record.at);
       return h("li.happening", { "data-n": record.n, title }, h("span", {}, ...phrase(parts)));

@@ -41,7 +41,9 @@ export class Shell {
     this.#closeChat();
   }
 
-  focus() {}
+  focus() {
+    this.chat?.focus();
+  }
 
   update() {
     this.list.update();

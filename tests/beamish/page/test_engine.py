@@ -1,4 +1,4 @@
-"""The page's engine under node: its own tests, in JavaScript, run on a copy beside the page's modules."""
+"""The page's engine under node: tests in JavaScript, run on a copy of the page's modules."""
 
 from __future__ import annotations
 
