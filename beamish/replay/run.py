@@ -57,6 +57,12 @@ class Progress:
     delivered: int = 0
     expected: int = 0
     connected: bool = False
+    ledger: Ledger | None = None
+
+    @property
+    def unanswered(self) -> int:
+        """Messages that are written and not yet answered."""
+        return 0 if self.ledger is None else self.ledger.sent - self.ledger.acknowledged
 
 
 async def play(
@@ -137,6 +143,7 @@ class _Run:
             self.fleet.add(name, nick, self.ledger.receiver(user, trio.current_time))
         self.player = Player(self.ledger, self.fleet, self.settings.speed, self.fail)
         self.progress.expected = sum(self.ledger.due)
+        self.progress.ledger = self.ledger
 
     def fail(self, sentence: str) -> None:
         """Notes what went wrong for good, up to 20 times."""
