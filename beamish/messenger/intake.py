@@ -53,7 +53,6 @@ class Intake:
         self._accounts: deque[tuple[AccountChange, ReplyTo[Any]]] = deque()
         self._questions: list[tuple[Question, ReplyTo[Any]]] = []
         self._large: dict[str, bool] = {}
-        self.ack_timer = False
 
     @property
     def waiting(self) -> bool:

@@ -63,8 +63,7 @@ class MarksDebt:
     async def turn(self) -> None:
         """Tell what may be told now."""
         now = trio.current_time()
-        if self._turn_at is not None and self._turn_at <= now:
-            self._turn_at = None
+        self._turn_at = None
         due = [c for c in self._owed if c not in self._sent and self._not_before.get(c, 0.0) <= now]
         for conversation in due[:SLICE]:
             self._not_before[conversation] = now + self._interval

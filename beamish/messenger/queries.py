@@ -153,6 +153,12 @@ class Queries:
     async def read(self, command: p.Read) -> dict[str, object]:
         """Raise the read mark."""
         answer = await self._actor.ask_user(m.MarkRead(command.conversation, command.upto))
+        if isinstance(answer, Refusal) and answer.code == "not_member":
+            # The inbox may not have heard of a conversation of which its user is a member.
+            self._check_id(command.conversation)
+            question = m.Readable(self._actor.user)
+            _given(await self._actor.ask("conversation", command.conversation, question))
+            return {"read": 0, "unread": 0}
         read, unread = _given(answer)
         return {"read": read, "unread": unread}
 

@@ -46,6 +46,11 @@ class _Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class _AckTime:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class _Idle:
     pass
 
@@ -70,6 +75,7 @@ class User(Actor):
         self._debt = MarksDebt(self)
         self._batch_wanted = False
         self._next_ack_at = 0.0
+        self._ack_timer = False
         self._busy_since_look = True
         self._sessions: dict[Ref, None] = {}
         self._devices: dict[str, Ref] = {}
@@ -249,15 +255,20 @@ class User(Actor):
         wait = self._next_ack_at - trio.current_time()
         if wait <= 0:
             self._later()
-        elif not self._batch_wanted and not self._intake.ack_timer:
-            self._intake.ack_timer = True
-            self.send_after(wait, _Batch())
+        elif not self._ack_timer:
+            self._ack_timer = True
+            self.send_after(wait, _AckTime())
+
+    @on(_AckTime)
+    def ack_time(self, _message: _AckTime) -> None:
+        """Acknowledgements may be written now."""
+        self._ack_timer = False
+        self._later()
 
     @on(_Batch)
     async def batch(self, _message: _Batch) -> None:
         """Propose, append, apply, answer what has come together; hint the sessions."""
         self._batch_wanted = False
-        self._intake.ack_timer = False
         before = self.state.version
         with_acks = trio.current_time() >= self._next_ack_at
         batch = self._intake.take(with_acks=with_acks)
