@@ -109,6 +109,12 @@ class LmdbStore:
         self.format, self.slots, self.id = format, slots, directory_id
         self.query = LmdbQueries(self.environment, self.databases, slots).query
 
+    def set_format(self, format: int) -> None:  # noqa: A002
+        """What an upgrade does last."""
+        with self.environment.begin(write=True, db=self.databases[b"meta"]) as txn:
+            txn.put(b"format", str(format).encode())
+        self.format = format
+
     def close(self) -> None:
         """Close the environment."""
         self.environment.close()
