@@ -77,6 +77,7 @@ class Refusal(Exception):
 
 class FakeServer:
     def __init__(self) -> None:
+        self.limits = dict(LIMITS)
         self.users: dict[str, User] = {}
         self.devices: dict[str, tuple[str, str]] = {}
         self.conversations: dict[str, Conversation] = {}
@@ -234,7 +235,7 @@ class FakeServer:
     def _carry_out(self, connection: FakeTransport, item: Item) -> Item:
         command = item["command"]
         if command == "hello":
-            return {"version": 1, "server": "fake", "time": self.now, "limits": LIMITS}
+            return {"version": 1, "server": "fake", "time": self.now, "limits": self.limits}
         if connection.user is None and command not in ("register", "login", "resume", "ping"):
             raise Refusal("unauthenticated")
         carry_out = getattr(self, f"_{command}", None)
@@ -312,7 +313,7 @@ class FakeServer:
         head = {"status": status, "epoch": user.epoch, "number": user.number, "from": first}
         if status != "resumed":
             return {**head, "to": first - 1, "items": []}
-        to = min(user.number, first + min(item["limit"], LIMITS["fetch_items"]) - 1)
+        to = min(user.number, first + min(item["limit"], self.limits["fetch_items"]) - 1)
         return {**head, "to": to, "items": user.items(first, to)}
 
     def _ack(self, connection: FakeTransport, item: Item) -> Item:
@@ -323,7 +324,7 @@ class FakeServer:
         user = self.users[connection.user]
         names = sorted(c for c, found in self.conversations.items() if user.name in found.told)
         names = [name for name in names if name > item.get("after", "")]
-        page, rest = names[: LIMITS["snapshot_rows"]], names[LIMITS["snapshot_rows"] :]
+        page, rest = names[: self.limits["snapshot_rows"]], names[self.limits["snapshot_rows"] :]
         rows = [
             {"conversation": name, "last": self.conversations[name].told[user.name]}
             for name in page
@@ -335,7 +336,7 @@ class FakeServer:
         found = self._known(item["conversation"])
         if connection.user not in found.told:
             raise Refusal("not_member")
-        limit = min(item["limit"], LIMITS["history_records"])
+        limit = min(item["limit"], self.limits["history_records"])
         if "after" in item:
             beyond = [r for r in found.records if r["n"] > item["after"]]
             return {"records": beyond[:limit], "more": len(beyond) > limit}

@@ -45,8 +45,10 @@ steps = st.lists(
             st.just("refuse"), st.integers(0, 5), st.sampled_from(["busy", "internal", "final"])
         ),
         st.tuples(st.just("mangle"), st.sampled_from(["drop", "double", "late", "whole"])),
-        st.tuples(st.just("truncate"), st.integers(0, 3)),
+        st.tuples(st.just("fall_behind"), st.integers(0, 3), few),
+        st.tuples(st.just("chatter"), few),
         st.tuples(st.just("revoke")),
+        st.tuples(st.just("settle")),
         st.tuples(st.just("restart"), st.booleans()),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.01, 0.3, 40.0])),
     ),
@@ -95,11 +97,16 @@ class Story:
     said: dict[str, list[Said]] = field(default_factory=lambda: {room: [] for room in ROOMS})
     refusals: dict[int, str] = field(default_factory=dict)
     mangles: list[str] = field(default_factory=list)
+    chatter: int = 0
     count: int = 0
 
     # -- faults ---------------------------------------------------------------------------------
 
     def script(self, connection, item: Item) -> list[Item] | None:
+        if item["command"] in ("snapshot", "history", "fetch") and self.chatter:
+            self.chatter -= 1
+            for room in ROOMS:
+                self.server.say(room, "bob", "in between")
         if item["command"] != "send":
             return None
         self.refusals = {left - 1: kind for left, kind in self.refusals.items()}
@@ -156,6 +163,7 @@ class Story:
             self.said[room].append(Said(str(self.count), pending))
 
     async def play(self, story: list[tuple]) -> None:
+        self.server.limits["snapshot_rows"] = 1
         self.server.add_user("alice")
         self.server.add_user("bob")
         self.server.group("bob", "alice")
@@ -221,8 +229,15 @@ class Story:
                 self.refusals[after] = kind
             case ("mangle", kind):
                 self.mangles.append(kind)
-            case ("truncate", keep):
+            case ("fall_behind", keep, how_far):
+                self.server.cut()
+                for _ in range(how_far):
+                    self.server.say(ROOMS[how_far % 2], "bob", "missed")
                 self.server.truncate("alice", keep)
+            case ("chatter", how_often):
+                self.chatter = how_often
+            case ("settle",):
+                await trio.testing.wait_all_tasks_blocked()
             case ("revoke",):
                 self.server.devices.clear()
                 self.server.cut()
@@ -232,6 +247,7 @@ class Story:
     async def finish(self, client) -> None:
         self.refusals.clear()
         self.mangles.clear()
+        self.chatter = 0
         await client.settled()
         for room in ROOMS:
             self.server.say(room, "bob", "the end")
