@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,7 @@ async def run_block(source, names):
         await result
 
 
-async def test_the_python_of_the_embedding_page_runs():
+async def test_the_python_of_the_embedding_page_runs(monkeypatch):
     page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 4
@@ -50,7 +52,10 @@ async def test_the_python_of_the_embedding_page_runs():
     class Store(Actor):
         """The page leaves it to the reader."""
 
-    names = {"__name__": "page", "Store": Store}
+    module = types.ModuleType("embedding_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
+    names = module.__dict__
+    names["Store"] = Store
     # The first block starts a trio run of its own, and this test is in one: only its `main` runs.
     await run_block(blocks[0].replace("trio.run(main)", "await main()"), names)
     async with open_system("my-service") as names["system"]:
