@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, ClassVar, Final
 
 from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, on
@@ -63,7 +64,7 @@ from supervision.requests import (
 )
 from supervision.restart_ledger import Exceeded, RestartLedger
 from supervision.starting import IGNORED, reason_of_failure, start_child
-from supervision.stopping import SHUTDOWN, is_shutdown_error, stop_together
+from supervision.stopping import SHUTDOWN, ask_to_stop, is_shutdown_error, stop_together
 
 _MAX_SHARED: Final = 256
 """Specs of temporary children kept for sharing; beyond it they are made anew."""
@@ -314,16 +315,11 @@ class DynamicSupervisor(Actor):
         return NO_REPLY
 
     def _ask_to_stop(self, ref: LocalRef, spec: ChildSpec) -> _Stopping:
-        # The link stays, so that the child goes down with a supervisor that is killed meanwhile;
-        # the monitor tells of its end even if the child removes the link.
         self._ledger.forget(ref)
         self.monitor(ref)
-        if spec.shutdown == "brutal_kill":
-            self.kill(ref)
-        else:
-            self.exit(ref, SHUTDOWN)
-            if not isinstance(spec.shutdown, str):
-                self.send_after(spec.shutdown, _KillLate(ref))
+        seconds = ask_to_stop(self, ref, spec)
+        if isfinite(seconds):
+            self.send_after(seconds, _KillLate(ref))
         return _Stopping(spec)
 
     @on(_KillLate)
@@ -340,8 +336,10 @@ class DynamicSupervisor(Actor):
         if stopping is None:
             return
         self._discount(stopping.spec)
-        if is_shutdown_error(stopping.spec, message.reason):
-            self._tell_shutdown_error(message.reason, ref, stopping.spec)
+        # A child that had ended before it was asked is reported with what it ended with.
+        reason = ref.exit_reason or message.reason
+        if is_shutdown_error(stopping.spec, reason):
+            self._tell_shutdown_error(reason, ref, stopping.spec)
         for reply in stopping.replies:
             reply.reply(None)
 

@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from actors import Actor, AlreadyStarted, Ignore, Ignored, Normal, Request, StartFailed, Stop, on
 from supervision import (
     Backoff,
+    Budget,
     ChildAlreadyPresent,
     ChildCounts,
     ChildInfo,
@@ -228,6 +229,41 @@ async def test_a_retry_overtaken_by_a_request_starts_no_second_incarnation(autoj
     ref = await supervisor.call(RestartChild("slow"))
     await trio.sleep(60)
     assert system.whereis("slow") is ref
+
+
+async def test_a_retry_that_waits_in_the_mailbox_when_the_child_is_terminated_is_void(
+    autojump_clock, system
+):
+    supervisor = await start(system, SLOW)
+    system.whereis("slow").cast(Crash())
+    await wait_all_tasks_blocked()
+    await system.suspend(supervisor)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.call, TerminateChild("slow"), None)
+        await trio.sleep(60)
+        await system.resume(supervisor)
+    assert await states(supervisor) == {"slow": "ended"}
+
+
+async def test_a_terminated_child_leaves_no_timer_behind(autojump_clock, system):
+    supervisor = await start(system, SLOW)
+    before = system.statistics()["deadlines"]
+    system.whereis("slow").cast(Crash())
+    await wait_all_tasks_blocked()
+    assert system.statistics()["deadlines"] == before + 1
+    await supervisor.call(TerminateChild("slow"))
+    assert system.statistics()["deadlines"] == before
+
+
+async def test_a_terminated_child_has_its_whole_budget_again(system):
+    spec = ChildSpec("w", Worker, name="w", budget=Budget(1, 60.0))
+    supervisor = await start(system, spec)
+    for _ in range(3):
+        system.whereis("w").cast(Crash())
+        await wait_all_tasks_blocked()
+        assert await states(supervisor) == {"w": "running"}
+        await supervisor.call(TerminateChild("w"))
+        await supervisor.call(RestartChild("w"))
 
 
 # -- delete, spec, lists ------------------------------------------------------------------------

@@ -182,11 +182,12 @@ async def test_a_dynamic_supervisor_stops_its_children_together(autojump_clock, 
     assert await stop(system, supervisor) == pytest.approx(2.0, abs=0.3)
     assert sum(entry.startswith("stopped") for entry in log) == 2_000
     assert reports == []
+    assert system.statistics()["dead_letters"] == 0
 
 
 async def test_each_child_has_its_own_time_when_many_stop_together(autojump_clock, system, reports):
     log = []
-    children = [("fast", 0.0, 1.0), ("late1", 9.0, 1.0), ("late5", 9.0, 5.0), ("ok", 4.0, 5.0)]
+    children = [("fast", 0.0, 1.0), ("late1", 6.0, 1.0), ("late5", 7.0, 5.0), ("ok", 4.0, 5.0)]
     specs = [
         ChildSpec(key, Worker, (log, key, seconds), shutdown=shutdown)
         for key, seconds, shutdown in children
@@ -249,6 +250,25 @@ async def test_a_terminated_dynamic_child_beyond_its_seconds_is_killed(
     await supervisor.call(TerminateChild(ref))
     assert trio.current_time() - begun == pytest.approx(2.0, abs=0.1)
     assert reports == [("shutdown_error", "'s'", "killed")]
+
+
+async def test_a_child_that_crashed_before_it_was_asked_is_reported_with_its_crash(system, reports):
+    class Fragile(Actor):
+        @on(Finish)
+        def finish(self, message):
+            raise ValueError("crash")
+
+    supervisor = await system.spawn(DynamicSupervisor)
+    ref = await supervisor.call(StartChild(ChildSpec("f", Fragile)))
+    await system.suspend(supervisor)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.call, TerminateChild(ref))
+        await wait_all_tasks_blocked()
+        ref.cast(Finish())
+        await wait_all_tasks_blocked()
+        assert not ref.is_alive()
+        await system.resume(supervisor)
+    assert reports == [("shutdown_error", "'f'", "ValueError: crash")]
 
 
 async def test_a_child_that_removes_its_link_is_stopped_all_the_same(autojump_clock, system):

@@ -482,6 +482,13 @@ async def test_a_significant_child_that_is_restarted_ends_nothing(autojump_clock
     assert await states(supervisor) == {"a": "running"}
 
 
+async def test_a_significant_child_that_is_given_up_counts_as_ended(autojump_clock, system):
+    children = specs([], "a", restart="transient", significant=True, budget=Budget(0, 5.0))
+    supervisor = await system.spawn(Supervisor, children, auto_shutdown="any_significant")
+    await crash(system, "a")
+    assert await system.join(supervisor) == Shutdown()
+
+
 async def test_a_significant_child_terminated_by_request_ends_nothing(autojump_clock, system):
     supervisor = await system.spawn(
         Supervisor, significant([], "a"), auto_shutdown="any_significant"
