@@ -14,7 +14,6 @@ not `abnormal` counts as a shutdown.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final, Literal, NamedTuple
 
 from actors import ExitReason, Normal
@@ -23,12 +22,9 @@ Restart = Literal["permanent", "transient", "temporary"]
 RESTARTS: Final = ("permanent", "transient", "temporary")
 
 
-class Ending(Enum):
-    """The three classes of exit reasons that a supervisor tells apart."""
-
-    NORMAL = "normal"
-    SHUTDOWN = "shutdown"
-    CRASH = "crash"
+Ending = Literal["normal", "shutdown", "crash"]
+"""The three classes of exit reasons that a supervisor tells apart."""
+ENDINGS: Final = ("normal", "shutdown", "crash")
 
 
 class Decision(NamedTuple):
@@ -43,23 +39,23 @@ _ENDED: Final = Decision(restarts=False, told=False)
 _ENDED_TOLD: Final = Decision(restarts=False, told=True)
 
 TABLE: Final[dict[tuple[Restart, Ending], Decision]] = {
-    ("permanent", Ending.NORMAL): _AGAIN,
-    ("permanent", Ending.SHUTDOWN): _AGAIN,
-    ("permanent", Ending.CRASH): _AGAIN,
-    ("transient", Ending.NORMAL): _ENDED,
-    ("transient", Ending.SHUTDOWN): _ENDED,
-    ("transient", Ending.CRASH): _AGAIN,
-    ("temporary", Ending.NORMAL): _ENDED,
-    ("temporary", Ending.SHUTDOWN): _ENDED,
-    ("temporary", Ending.CRASH): _ENDED_TOLD,
+    ("permanent", "normal"): _AGAIN,
+    ("permanent", "shutdown"): _AGAIN,
+    ("permanent", "crash"): _AGAIN,
+    ("transient", "normal"): _ENDED,
+    ("transient", "shutdown"): _ENDED,
+    ("transient", "crash"): _AGAIN,
+    ("temporary", "normal"): _ENDED,
+    ("temporary", "shutdown"): _ENDED,
+    ("temporary", "crash"): _ENDED_TOLD,
 }
 
 
 def ending(reason: ExitReason) -> Ending:
     """The class of an exit reason."""
     if reason.abnormal:
-        return Ending.CRASH
-    return Ending.NORMAL if isinstance(reason, Normal) else Ending.SHUTDOWN
+        return "crash"
+    return "normal" if isinstance(reason, Normal) else "shutdown"
 
 
 def decide(restart: Restart, reason: ExitReason) -> Decision:
