@@ -4,6 +4,7 @@
 private name                                    needed for
 ==============================================  =================================================
 ``Task._cancel_status``                         whether a handler left a cancel scope open
+``Task._counter``                               an order of tasks that does not depend on memory
 ``Task._child_nurseries``                       whether it left a nursery open
 ``Task._activate_cancel_status``                moving what it left open to a task that closes it
 ``CancelStatus._scope``, ``.parent``            closing what it left open, innermost first
@@ -48,6 +49,7 @@ def check() -> None:
         (_run.Task, "_activate_cancel_status"),
         (_run.Task, "_cancel_status"),
         (_run.Task, "_child_nurseries"),
+        (_run.Task, "_counter"),
         (_run.CancelStatus, "_scope"),
         (_run.CancelStatus, "parent"),
         (_run.CancelScope, "_cancel_status"),
@@ -94,11 +96,11 @@ class Leftovers:
         """What was left open, in words."""
         nurseries = len(self.nurseries)
         counts = [
-            (max(0, len(self.scopes) - nurseries), "cancel scope"),
-            (nurseries, "nursery"),
-            (self.locks, "trio lock"),
+            (max(0, len(self.scopes) - nurseries), "cancel scope", "cancel scopes"),
+            (nurseries, "nursery", "nurseries"),
+            (self.locks, "trio lock", "trio locks"),
         ]
-        parts = [f"{count} {what}" for count, what in counts if count]
+        parts = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
         return " and ".join(parts) or "a cancel scope closed that it had not opened"
 
     def detach(self, task: Task, base: CancelStatus) -> None:
@@ -151,10 +153,22 @@ async def close_in_place(scopes: list[trio.CancelScope], nurseries: list[Nursery
         scope._close(None)
 
 
-def unshield(task: Task, base: CancelStatus) -> None:
-    """Remove the shields of all scopes of `task` above `base`, so that a cancellation passes."""
-    for scope in _scopes_above(task, base):
-        scope.shield = False
+def unshield(task: Task, boundary: trio.CancelScope) -> None:
+    """Remove the shields that code of `task`, or of its children, has opened inside `boundary`."""
+    todo = [task]
+    while todo:
+        task = todo.pop()
+        status: CancelStatus | None = task._cancel_status
+        while status is not None and status._scope is not boundary:
+            if status._scope.shield:
+                status._scope.shield = False
+            status = status.parent
+        for nursery in task.child_nurseries:
+            todo.extend(sorted(nursery.child_tasks, key=_age))
+
+
+def _age(task: Task) -> int:
+    return task._counter
 
 
 def seed(number: int) -> Callable[[], None]:

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from actors import _trio_internals
 from actors._trio_internals import Leftovers, cancel_status, close_in_place, is_clean
 from actors.control import is_exiting
-from actors.errors import LeftOpen
+from actors.errors import LeftOpen, Unwind
 from actors.outcomes import failed, finished, left_open_text
 from actors.protection import protect
+from actors.reasons import Killed
 from actors.ref import BOUND, RECEIVING
-from actors.scheduler import MAX_SLICE_S, MIN_SLICE_S
+from actors.scheduler import MAX_SLICE_S, MAX_STRIKES, MIN_SLICE_S
 from actors.waits import Receive, Wait, wait_in_task
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ class Tasks:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._pool: list[trio.lowlevel.Task] = []
+
+    def unshield(self) -> None:
+        """Remove every shield inside bound handlers and their children: a last resort."""
+        for task, ref in tuple(self._scheduler.run.bound.items()):
+            if ref.turn is not None and ref.turn.scope is not None:
+                _trio_internals.unshield(task, ref.turn.scope)
 
     def promote(self) -> None:
         """Make a pooled or a new task leader."""
@@ -154,6 +162,11 @@ class Tasks:
                     value = await _forward(trap)
                 except BaseException as error:
                     step, value = coroutine.throw, error
+            if is_exiting(ref) and self._is_strike(trap, value):
+                turn.strikes += 1
+                if turn.strikes > 2 * MAX_STRIKES:
+                    self._abandon(turn)
+                    raise Unwind
             run.current = ref
             try:
                 trap = turn.context.run(step, value)
@@ -161,6 +174,20 @@ class Tasks:
                 return stop.value
             finally:
                 run.current = None
+
+    @staticmethod
+    def _is_strike(trap: Any, value: Any) -> bool:
+        error = trap.error if isinstance(trap, Wait) else getattr(value, "error", value)
+        return isinstance(error, (trio.Cancelled, Unwind))
+
+    def _abandon(self, turn: Turn) -> None:
+        """Give up a coroutine that swallows every attempt to unwind it.
+
+        Its last trap has been cancelled and it has not been told, so nobody will wake this task on
+        its behalf. It is kept: the garbage collector would only try again, and fail with a noise.
+        """
+        self._scheduler.reporter.zombie(turn.ref, Killed())
+        self._scheduler.abandoned.append(turn.coroutine)
 
     async def _wait(self, turn: Turn, wait: Wait) -> None:
         """Wait in the task; trio's cancellation becomes the wait's error."""

@@ -89,12 +89,18 @@ class Crashed(ExitReason):
 
 def crashed(error: BaseException) -> Crashed:
     """Describe `error` without keeping it."""
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else _qualified(kind)
-    return Crashed(name, bounded(error))
+    text = bounded(error)
+    if isinstance(error, BaseExceptionGroup):
+        leaf: BaseException = error
+        while isinstance(leaf, BaseExceptionGroup):
+            leaf = leaf.exceptions[0]
+        text = bounded(f"{text}, the first: {_name(type(leaf))}: {bounded(leaf)}")
+    return Crashed(_name(type(error)), text)
 
 
-def _qualified(kind: type) -> str:
+def _name(kind: type) -> str:
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

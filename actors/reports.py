@@ -9,12 +9,12 @@ second and kind; the next line says how many were left out.
 from __future__ import annotations
 
 import logging
-import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actors.protection import protect
 from actors.reasons import ExitReason, bounded
+from actors.tracebacks import bounded_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("actors")
 
 LOG_BURST = 5
-MAX_TRACEBACK = 4_000
 MAX_REPR = 400
 ZOMBIE_S = 5.0
 """An ended actor that has not unwound after this long is reported."""
@@ -147,7 +146,7 @@ class Reporter:
             phase=phase,
             message=bounded(_Repr(request), MAX_REPR),
             caller="" if caller is None else bounded(_Repr(caller), MAX_REPR),
-            traceback=_traceback(error),
+            traceback=bounded_traceback(error),
             queue_length=ref.queue_length,
         )
         self._log(
@@ -200,21 +199,6 @@ class _Repr:
 
     def __str__(self) -> str:
         return repr(self._value)
-
-
-def _traceback(error: BaseException) -> str:
-    try:
-        lines = traceback.TracebackException.from_exception(
-            error, limit=-8, max_group_depth=3, max_group_width=3
-        ).format()
-        text = ""
-        for line in lines:
-            text += line[:MAX_TRACEBACK]
-            if len(text) > MAX_TRACEBACK:
-                break
-    except Exception as failure:
-        return f"<no traceback: {type(failure).__name__} while formatting>"
-    return text[:MAX_TRACEBACK]
 
 
 protect(Reporter, Zombie)

@@ -74,7 +74,11 @@ CLOCK_EVERY: Final = 16
 """Messages of one actor's run between two looks at the clock."""
 MIN_SLICE_S: Final = 0.0005
 MAX_SLICE_S: Final = 0.020
+MAX_STRIKES: Final = 100
+"""A handler that has swallowed its unwinding this often is bound to a task, and then abandoned."""
 LONG_HANDLER_S: Final = 0.050
+MAX_ABANDONED: Final = 1000
+"""Coroutines that could not be unwound, kept from the garbage collector, which would try again."""
 MAX_SPARE: Final = 256
 """Empty mailboxes kept for reuse."""
 
@@ -114,6 +118,7 @@ class Scheduler:
         self.slice_end = 0.0
         self.long_handler = LONG_HANDLER_S
         self.last_message: type = object
+        self.abandoned: deque[Any] = deque(maxlen=MAX_ABANDONED)
         self.binding: tuple[Turn, Any] | None = None
         self.fatal: BaseException | None = None
 
@@ -295,8 +300,13 @@ class Scheduler:
         """A handler waits: park it, or have the leader's task bound to it."""
         ref = turn.ref
         ref.turn = turn
-        if not isinstance(trap, Wait) or (
-            self.binding is None and not is_clean(self.leader, self.base)
+        exiting = is_exiting(ref)
+        if exiting:
+            turn.strikes += 1
+        if (
+            not isinstance(trap, Wait)
+            or (self.binding is None and not is_clean(self.leader, self.base))
+            or (turn.strikes > MAX_STRIKES and self.binding is None)
         ):
             ref.status = BOUND
             self.binding = (turn, trap)
@@ -307,7 +317,7 @@ class Scheduler:
         trap.turn = turn
         if trap.done:
             self.runq.append(trap)
-        elif is_exiting(ref):
+        elif exiting:
             trap.resolve(None, Unwind())
 
     # -- the direct step --------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from actors.errors import CalleeDied
 from actors.lifecycle import end_by_system, join, send_exit, send_kill, start
 from actors.portal import Portal
 from actors.protection import protect
-from actors.reasons import ExitReason, NoProc
+from actors.reasons import ExitReason, Killed, NoProc
 from actors.run_state import run_state
 from actors.scheduler import Scheduler
 from actors.waits import Wait, wait_for
@@ -166,14 +166,24 @@ class System:
         """Stop the system if `error` is or contains a KeyboardInterrupt or SystemExit."""
         if isinstance(error, Exception) and not isinstance(error, BaseExceptionGroup):
             return
-        fatal: BaseException | None = None
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            fatal = error
-        elif isinstance(error, BaseExceptionGroup):
-            fatal = error.subgroup((KeyboardInterrupt, SystemExit))
+        fatal = _find_fatal(error)
         if fatal is not None and self._scheduler.fatal is None:
             self._scheduler.fatal = fatal
             self.stop_soon()
+
+
+def _find_fatal(error: BaseException) -> BaseException | None:
+    # Not BaseExceptionGroup.subgroup: that takes exponential time when groups share members.
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, (KeyboardInterrupt, SystemExit)):
+            return current
+        if isinstance(current, BaseExceptionGroup) and id(current) not in seen:
+            seen.add(id(current))
+            todo.extend(current.exceptions)
+    return None
 
 
 def _suspend(ref: LocalRef) -> None:
@@ -223,7 +233,7 @@ async def open_system(
         except BaseException as raised:
             error = raised
         with trio.CancelScope(shield=True):
-            await _stop(system, scheduler, stop_timeout)
+            await _stop(system, tasks, stop_timeout)
         nursery.cancel_scope.cancel()
     if scheduler.fatal is not None:
         raise scheduler.fatal
@@ -231,19 +241,33 @@ async def open_system(
         raise error
 
 
-async def _stop(system: System, scheduler: Scheduler, timeout: float) -> None:  # noqa: ASYNC109
+async def _stop(system: System, tasks: Tasks, timeout: float) -> None:  # noqa: ASYNC109
+    scheduler = system._scheduler
     system._stopping = True
-    with trio.move_on_after(timeout):
+    # One actor that does not end may use up half of the time, not that of everybody else.
+    with trio.move_on_after(timeout / 2):
         await _end_all([ref for ref in scheduler.table if ref.parent is None])
         await _end_all(list(scheduler.table))
+    with trio.move_on_after(timeout / 2):
+        for ref in reversed(list(scheduler.table)):
+            end_by_system(ref)
+        await _end_all(list(scheduler.table))
     with trio.move_on_after(KILL_TIMEOUT_S):
-        while scheduler.table:
-            for ref in tuple(scheduler.table):
-                send_kill(ref)
-            await wait_for(join(next(iter(scheduler.table))), None)
+        await _kill_all(scheduler)
+    for ref in scheduler.table:
+        scheduler.reporter.zombie(ref, Killed())
+    tasks.unshield()
+    await _kill_all(scheduler)
     scheduler.closed = True
     if scheduler.idle:
         scheduler.wake()
+
+
+async def _kill_all(scheduler: Scheduler) -> None:
+    while scheduler.table:
+        for ref in tuple(scheduler.table):
+            send_kill(ref)
+        await wait_for(join(next(iter(scheduler.table))), None)
 
 
 async def _end_all(refs: list[LocalRef]) -> None:
@@ -253,4 +277,4 @@ async def _end_all(refs: list[LocalRef]) -> None:
             await wait_for(join(ref), None)
 
 
-protect(System, _suspend, _state, _stop, _end_all)
+protect(System, _suspend, _state, _stop, _kill_all, _end_all)

@@ -28,10 +28,11 @@ class Turn:
     """The coroutine of a handler between two steps.
 
     ``wait`` is what it waits for now; a resumption for anything else is stale. ``scope`` is the
-    cancel scope of the trio task that drives it, None while it is not bound to a task.
+    cancel scope of the trio task that drives it, None while it is not bound to a task. ``strikes``
+    counts how often it has swallowed what should have unwound it.
     """
 
-    __slots__ = ("context", "coroutine", "phase", "ref", "scope", "wait")
+    __slots__ = ("context", "coroutine", "phase", "ref", "scope", "strikes", "wait")
 
     def __init__(
         self,
@@ -46,3 +47,4 @@ class Turn:
         self.phase = phase
         self.wait: Wait | None = None
         self.scope: trio.CancelScope | None = None
+        self.strikes = 0

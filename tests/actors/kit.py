@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import trio
+
 from actors import Actor, Down, Exit, Ref, Request, on
 
 
@@ -81,3 +83,13 @@ class Worker(Actor):
 def seen(ref: Ref) -> list[Any]:
     """What the worker has recorded, without disturbing it."""
     return ref.actor.seen  # type: ignore[attr-defined]
+
+
+async def checkpoint(me: Actor) -> None:
+    """For `Do`: binds the actor for a moment."""
+    await trio.lowlevel.checkpoint()
+
+
+async def sleep_in_trio(me: Actor) -> None:
+    """For `Do`: binds the actor for a while."""
+    await trio.sleep(0.001)

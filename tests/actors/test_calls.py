@@ -14,8 +14,8 @@ from actors import (
     Actor,
     Answer,
     Busy,
-    CalleeDied,
     CallCycle,
+    CalleeDied,
     CallError,
     CallTimeout,
     Crashed,
@@ -121,7 +121,7 @@ async def test_a_call_times_out_and_the_late_reply_is_dropped(autojump_clock):
     async with open_system() as system:
         ref = await system.spawn(Worker)
         before = trio.current_time()
-        with pytest.raises(CallTimeout, match="no reply to Do from <Worker"):
+        with pytest.raises(CallTimeout, match=r"no reply to Do from <Worker"):
             await ref.call(Do(lambda me: me.sleep(3)), timeout=2)
         assert 2 <= trio.current_time() - before < 2.01
         assert await ref.call(Add(1)) == 2
@@ -308,7 +308,7 @@ async def test_no_reply_without_reply_to_fails_the_call_at_once():
 
     async with open_system() as system:
         ref, caller = await system.spawn(Forgetful), await system.spawn(Worker)
-        with pytest.raises(CallError, match="without taking self.reply_to"):
+        with pytest.raises(CallError, match="without taking self"):
             await ref.call(Add(1))
         assert await caller.call(Do(lambda me: _outcome(ref.call(Add(1))))) == "CallError"
 

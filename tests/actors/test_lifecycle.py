@@ -36,7 +36,7 @@ def boom(me):
     raise ValueError("boom")
 
 
-# -- start ----------------------------------------------------------------------------------------
+# -- start --------------------------------------------------------------------------------------
 
 
 class Starting(Actor):
@@ -211,7 +211,7 @@ async def test_nothing_starts_in_a_stopped_system():
         await system.spawn(Worker)
 
 
-# -- end ------------------------------------------------------------------------------------------
+# -- end ----------------------------------------------------------------------------------------
 
 
 async def test_a_crash_runs_terminate_and_then_releases_the_name():
@@ -360,7 +360,7 @@ async def test_an_actor_with_a_parked_handler_takes_no_other_message(autojump_cl
         assert trio.current_time() >= 5
 
 
-# -- the table of exit signals ----------------------------------------------------------------------
+# -- the table of exit signals ------------------------------------------------------------------
 #    (reason, target traps, from a link) -> what the target does
 
 
@@ -480,7 +480,7 @@ async def test_a_long_cascade_of_exits_is_no_recursion():
         assert system.actors() == ()
 
 
-# -- monitors ---------------------------------------------------------------------------------------
+# -- monitors -----------------------------------------------------------------------------------
 
 
 async def test_each_monitor_brings_exactly_one_down():
@@ -564,7 +564,7 @@ async def test_join_that_is_cancelled_leaves_nothing_behind():
         assert not target.ties.joins
 
 
-# -- timers -----------------------------------------------------------------------------------------
+# -- timers -------------------------------------------------------------------------------------
 
 
 async def test_a_timer_delivers_once_in_time(autojump_clock):
@@ -625,7 +625,7 @@ async def test_a_timer_needs_a_finite_time(seconds):
         assert "give a finite number" in reason.text
 
 
-# -- system messages ----------------------------------------------------------------------------------
+# -- system messages ----------------------------------------------------------------------------
 
 
 async def test_a_suspended_actor_keeps_its_messages_until_resumed():

@@ -6,10 +6,11 @@ import contextvars
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
 from actors import CalleeDied, Crashed, LongHandler, Signal, on, open_system
-from tests.actors.kit import Add, Do, DoSync, Get, Note, Worker, seen
+from tests.actors.kit import Add, Do, DoSync, Get, Note, Worker, checkpoint, seen, sleep_in_trio
 
 
 async def crash_of(ref, function, message=Do):
@@ -35,7 +36,7 @@ def tasks_of(system):
     return system.statistics()["tasks"]
 
 
-# -- what a step must leave as it was -----------------------------------------------------------------
+# -- what a step must leave as it was -----------------------------------------------------------
 
 
 def leak_scope(me):
@@ -55,7 +56,7 @@ async def leak_scope_async(me):
 
 async def leak_scope_bound(me):
     trio.CancelScope().__enter__()
-    await trio.sleep(0)
+    await trio.lowlevel.checkpoint()
 
 
 async def leak_nursery(me):
@@ -103,7 +104,7 @@ async def test_what_a_handler_leaves_open_is_its_crash_and_is_closed(leak, crash
             reason = await direct_crash_of(system, ref, leak)
         assert reason.exception == "actors.errors.LeftOpen"
         assert "open and close it within one message" in reason.text
-        assert await bystander.call(Do(lambda me: trio.sleep(0.001))) is None
+        assert await bystander.call(Do(sleep_in_trio)) is None
         assert await bystander.call(Add(1)) == 2
         await wait_all_tasks_blocked(0.001)
         assert tasks_of(system) <= 3
@@ -123,7 +124,7 @@ async def test_what_a_raising_handler_leaves_open_is_closed_too(crash):
         assert reason.exception == "ValueError"
         other = await system.spawn(Worker)
         with trio.move_on_after(1) as scope:
-            assert await other.call(Do(lambda me: trio.sleep(0))) is None
+            assert await other.call(Do(checkpoint)) is None
         assert not scope.cancelled_caught
         assert system.statistics()["left_open"] == 1
 
@@ -155,7 +156,7 @@ async def test_init_and_terminate_must_close_what_they_open_as_well():
         assert await (await system.spawn(Worker)).call(Add(1)) == 2
 
 
-# -- waits while something of the task's is held ---------------------------------------------------------
+# -- waits while something of the task's is held ------------------------------------------------
 
 
 async def test_a_scope_held_over_a_wait_works_and_binds_the_handler():
@@ -219,7 +220,7 @@ async def test_a_nursery_in_a_handler_works_and_its_children_may_call():
 async def test_threads_and_async_generators_work_in_a_handler():
     async def numbers():
         for number in range(3):
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             yield number
 
     async def use(me):
@@ -266,7 +267,7 @@ async def test_tasks_are_reused():
     async with open_system() as system:
         ref = await system.spawn(Worker)
         for _ in range(100):
-            await ref.call(Do(lambda me: trio.sleep(0)))
+            await ref.call(Do(checkpoint))
         assert system.statistics()["bound"] == 100
         assert tasks_of(system) <= 3
 
@@ -286,7 +287,7 @@ async def test_awaiting_what_is_not_trios_is_the_actors_crash():
         assert "unrecognized yield message" in reason.text
 
 
-# -- every exception is the actor's -----------------------------------------------------------------------
+# -- every exception is the actor's -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("message", [Do, DoSync])
@@ -318,7 +319,7 @@ async def test_a_cancelled_that_escapes_where_nothing_is_cancelled_is_the_actors
         raise kept[0]
 
     async def relay_bound(me):
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         raise kept[0]
 
     async with open_system() as system:
@@ -341,7 +342,7 @@ async def test_an_exception_group_from_a_handlers_nursery_is_the_actors():
         assert (await crash_of(ref, use)).exception == "ExceptionGroup"
 
 
-# -- context ----------------------------------------------------------------------------------------------
+# -- context ------------------------------------------------------------------------------------
 
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
@@ -361,7 +362,7 @@ async def test_each_message_runs_in_its_own_copy_of_the_systems_context():
             found = [look(me), await other.call(DoSync(look))]
             await me.sleep(0)
             found.append(variable.get())
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
             found.append(variable.get())
             return found
 
@@ -371,7 +372,7 @@ async def test_each_message_runs_in_its_own_copy_of_the_systems_context():
         assert variable.get() == "outside"
 
 
-# -- several systems ----------------------------------------------------------------------------------------
+# -- several systems ----------------------------------------------------------------------------
 
 
 async def test_two_systems_in_one_run_call_each_other():
@@ -403,7 +404,7 @@ async def test_a_cycle_across_two_systems_is_found():
             )
 
 
-# -- slices -------------------------------------------------------------------------------------------------
+# -- slices -------------------------------------------------------------------------------------
 
 
 async def test_a_flood_does_not_starve_trio():
