@@ -42,6 +42,9 @@ class Meter(Protocol):
     def grant(self) -> None:
         """A whole message was taken."""
 
+    async def send_frame(self, payload: bytes, *, text: bool) -> None:
+        """Write a data frame; raises trio's stream errors."""
+
 
 class Connection:
     """Carries items between an accepted WebSocket and a session until either ends.
@@ -72,23 +75,34 @@ class Connection:
         self._bucket = TokenBucket(limits.commands_per_s, limits.burst, now)
         self._refused_in_row = 0
         self._nursery: trio.Nursery | None = None
+        self._reading = trio.CancelScope()
+        self._writing = trio.CancelScope()
+        self._written = False
+        self._on_written: trio.Event | None = None
         self._end: tuple[int, str] | None = None
         self._login_until = now + limits.login_timeout_ms / 1000
         self._heard = now
         self._pinged: float | None = None
+        self._refusing = self._reading
+        self._writes = 0
         self._writing_since: float | None = None
         self._session_busy = False
 
-    async def run(self) -> tuple[int, str]:
-        """Carry until the end; the close code and reason."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            if self._end is not None:
-                nursery.cancel_scope.cancel()
-            nursery.start_soon(self._write)
+    async def run(self, nursery: trio.Nursery) -> tuple[int, str]:
+        """Carry until the end, the writer in `nursery`; the close code and reason.
+
+        When this returns no task of the connection uses the socket any more.
+        """
+        self._nursery = nursery
+        nursery.start_soon(self._write)
+        with self._reading:
             await self._read()
-        self._nursery = None
-        return self._end or (BROKE_OFF, "")
+        if not self._written:
+            self._on_written = trio.Event()
+            with trio.CancelScope(shield=True):
+                await self._on_written.wait()
+        assert self._end is not None
+        return self._end
 
     def close(self, code: int, reason: str, *, at_once: bool = False) -> None:
         """End the connection with a code; the first code given holds.
@@ -98,8 +112,11 @@ class Connection:
         """
         if self._end is None:
             self._end = (code, reason)
-        if self._nursery is not None and (at_once or self._writing_since is None):
-            self._nursery.cancel_scope.cancel()
+        self._reading.cancel()
+        if at_once:
+            self._refusing.cancel()
+        if at_once or not self._writes:
+            self._writing.cancel()
 
     async def _read(self) -> None:
         codec, receive = self._codec, self._session.receive
@@ -154,17 +171,24 @@ class Connection:
             if wants_reply(item)
         ]
         if answers:
-            await self._send(answers)
+            # Half a frame would leave no way to close in order: only `at_once` breaks this off.
+            with trio.CancelScope(shield=True) as self._refusing:
+                await self._send(answers)
 
     async def _write(self) -> None:
         take = self._session.take
         try:
-            while True:
-                await self._send(await take())
+            with self._writing:
+                while True:
+                    await self._send(await take())
         except SessionClosed as closed:
             self.close(closed.code, closed.reason)
         except ConnectionClosed as closed:
             self._ended_by_socket(closed)
+        finally:
+            self._written = True
+            if self._on_written is not None:
+                self._on_written.set()
 
     async def _send(self, items: list[bytes]) -> None:
         """Write encoded items as one frame, or as few as the frame limit allows."""
@@ -182,11 +206,20 @@ class Connection:
         self._statistics.frames_out += 1
         self._statistics.items_out += len(items)
         self._statistics.bytes_out += len(frame)
-        self._writing_since = trio.current_time()
-        await self._socket.send_message(self._codec.to_wire(frame))
-        self._writing_since = None
-        if self._end is not None and self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        self._writes += 1
+        if self._writes == 1:
+            self._writing_since = trio.current_time()
+        if self._meter is None:
+            await self._socket.send_message(self._codec.to_wire(frame))
+        else:
+            try:
+                await self._meter.send_frame(frame, text=self._codec.text)
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                raise ConnectionClosed(self._socket.closed) from None
+        self._writes -= 1
+        self._writing_since = trio.current_time() if self._writes else None
+        if self._end is not None and not self._writes:
+            self._writing.cancel()
 
     def _ended_by_socket(self, closed: ConnectionClosed) -> None:
         reason = closed.reason

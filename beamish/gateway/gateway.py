@@ -22,11 +22,12 @@ from beamish.gateway.admission import Admission
 from beamish.gateway.config import GatewayConfig
 from beamish.gateway.connection import BROKE_OFF, Connection
 from beamish.gateway.handshake import PATH, choose_codec
-from beamish.gateway.head import HeadRefused, RequestHead, read_head
+from beamish.gateway.head import HeadRefused, read_head
 from beamish.gateway.http import HttpSide, send_error
 from beamish.gateway.pages import load_pages
 from beamish.gateway.statistics import GatewayStatistics
 from beamish.gateway.stream import DRAIN_BYTES, DRAIN_SECONDS, SLICE, GatewayStream, short_reason
+from beamish.gateway.tuning import drop_handshake
 from beamish.protocol.codec import Codec, codecs
 from beamish.protocol.errors import CloseCode, Refusal
 from beamish.protocol.session import NodeLike, SessionHandle
@@ -143,51 +144,54 @@ class Gateway:
             return
         refused = self._admission.enter(address)
         try:
-            if refused is None:
-                await self._serve_requests(stream, address)
-            else:
+            if refused is not None:
                 await self._answer(stream, HeadRefused(refused, "too many connections"))
+                return
+            upgrade = await self._until_upgrade(stream)
+            if upgrade is not None:
+                await self._session(*upgrade, address)
+        except HeadRefused as refusal:
+            await self._answer(stream, refusal)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except Exception:
             self._statistics.faults += 1
-            logger.exception("a connection from %s ended by a fault of the gateway", address)
+            logger.exception("a connection from %s ended by a fault", address)
         finally:
             if refused is None:
                 self._admission.leave(address)
             await trio.aclose_forcefully(stream)
 
-    async def _serve_requests(self, stream: trio.SocketStream, address: str) -> None:
-        """HTTP requests one after another, until one becomes a WebSocket or the last is served."""
+    async def _until_upgrade(self, stream: trio.SocketStream) -> tuple[GatewayStream, Codec] | None:
+        """Serve HTTP requests one after another; the stream and codec of one to upgrade.
+
+        Raises:
+            HeadRefused: the connection is to be ended with that answer.
+        """
         config = self._config
         received = b""
         timeout = config.head_timeout
+        bounds = {"head_bytes": config.head_bytes, "line_bytes": config.line_bytes}
         while True:
-            try:
-                with trio.fail_after(timeout):
-                    head = await read_head(
-                        stream,
-                        received,
-                        head_bytes=config.head_bytes,
-                        line_bytes=config.line_bytes,
-                    )
-                if head is None:
-                    return
-                if head.path == PATH:
-                    await self._serve_websocket(stream, head, address)
-                    return
-            except trio.TooSlowError:
-                if timeout == config.head_timeout:
-                    await self._answer(stream, HeadRefused(408, "the request head took too long"))
-                return
-            except HeadRefused as refusal:
-                await self._answer(stream, refusal)
-                return
+            with trio.move_on_after(timeout) as reading:
+                head = await read_head(stream, received, **bounds)
+            if reading.cancelled_caught:
+                if timeout == config.idle_timeout:
+                    return None
+                raise HeadRefused(408, "the request head took too long")
+            if head is None:
+                return None
+            if head.path == PATH:
+                codec = choose_codec(head, self._codecs, config.allowed_origins)
+                budget = 2 * config.limits.frame_bytes + SLICE
+                return GatewayStream(stream, head.raw, head.rest, budget), codec
             with trio.move_on_after(config.limits.write_timeout_ms / 1000) as writing:
                 again = await self._http.serve(stream, head)
-            if writing.cancelled_caught or not again:
+            if writing.cancelled_caught:
+                return None
+            if not again:
                 await self._finish_http(stream)
-                return
+                return None
             received = head.rest
             timeout = config.idle_timeout
 
@@ -207,80 +211,83 @@ class Gateway:
             while left > 0 and (data := await stream.receive_some(SLICE)):
                 left -= len(data)
 
-    async def _serve_websocket(
-        self, stream: trio.SocketStream, head: RequestHead, address: str
-    ) -> None:
-        """Turn a request into a WebSocket and carry it to its end."""
-        if self._closing is not None or not self._node.ready():
-            raise HeadRefused(503, "this node takes no sessions now")
-        codec = choose_codec(head, self._codecs, self._config.allowed_origins)
-        try:
-            opened = self._node.open_session(codec, address)
-            session = await opened if isawaitable(opened) else opened
-        except Refusal as refusal:
-            raise HeadRefused(503, refusal.message) from None
-        try:
-            await self._upgrade(stream, head, codec, session)
-        finally:
-            with trio.CancelScope(shield=True):
-                await session.disconnected()
+    async def _session(self, below: GatewayStream, codec: Codec, address: str) -> None:
+        """Turn a request into a WebSocket with a session, and carry it to its end.
 
-    async def _upgrade(
-        self, stream: trio.SocketStream, head: RequestHead, codec: Codec, session: SessionHandle
-    ) -> None:
-        config = self._config
-        limit = config.limits.frame_bytes
-        upgrading = trio.CancelScope()
-        below = GatewayStream(stream, head.raw, head.rest, 2 * limit + SLICE, upgrading.cancel)
-        end = (BROKE_OFF, "")
+        Everything of a long connection hangs here: one nursery, one frame of each function below.
+        """
+        session = await self._open_session(codec, address)
+        end: tuple[int, str] | None = None
         try:
             async with trio.open_nursery() as nursery:
-                upgrading.deadline = trio.current_time() + config.head_timeout
-                socket: WebSocketConnection | None = None
-                with upgrading:
-                    request = await wrap_server_stream(
-                        nursery,
-                        below,
-                        max_message_size=limit,
-                        receive_buffer_size=config.receive_bytes,
-                    )
-                    socket = await request.accept(subprotocol=codec.subprotocol)
-                if socket is not None:
-                    below.release()
-                    end = await self._carry(socket, codec, session, below)
+                socket = await self._accept(nursery, below, codec)
+                if socket is None:
+                    end = (BROKE_OFF, "")
+                else:
+                    end = await self._carry(nursery, socket, codec, session, below)
                 nursery.cancel_scope.cancel()
         except* LocalProtocolError:
             # trio-websocket answers a ping that arrives after our close frame, which wsproto
             # refuses. The connection was ending anyway.
-            logger.debug("a ping after the close from %s", stream)
+            logger.debug("a ping after the close from %s", address)
+        except* Exception:
+            end = (int(CloseCode.INTERNAL), "a fault of the node")
+            self._statistics.faults += 1
+            logger.exception("the session of a connection from %s ended by a fault", address)
         finally:
+            if end is None:
+                end = self._closing or (int(CloseCode.GOING_AWAY), "the node stops")
+            if below.overrun:
+                end = (int(CloseCode.FRAME_TOO_LARGE), "too much sent for one message")
+            self._statistics.closed[end[0]] += 1
             with trio.CancelScope(shield=True):
                 await below.finish(*end)
+                await session.disconnected()
+
+    async def _open_session(self, codec: Codec, address: str) -> SessionHandle:
+        if self._closing is not None or not self._node.ready():
+            raise HeadRefused(503, "this node takes no sessions now")
+        try:
+            opened = self._node.open_session(codec, address)
+            return await opened if isawaitable(opened) else opened
+        except Refusal as refusal:
+            raise HeadRefused(503, refusal.message) from None
+
+    async def _accept(
+        self, nursery: trio.Nursery, below: GatewayStream, codec: Codec
+    ) -> WebSocketConnection | None:
+        """The WebSocket handshake; None when the client is gone or gives no sign."""
+        with trio.move_on_after(self._config.head_timeout) as scope:
+            below.on_close = scope.cancel
+            request = await wrap_server_stream(
+                nursery,
+                below,
+                max_message_size=self._config.limits.frame_bytes,
+                receive_buffer_size=self._config.receive_bytes,
+            )
+            socket = await request.accept(subprotocol=codec.subprotocol)
+            drop_handshake(socket)
+            below.release()
+            return socket
+        return None
 
     async def _carry(
         self,
+        nursery: trio.Nursery,
         socket: WebSocketConnection,
         codec: Codec,
         session: SessionHandle,
-        below: GatewayStream | None,
+        below: GatewayStream,
     ) -> tuple[int, str]:
-        """Run a connection and close its WebSocket; the code and reason that it ended with."""
+        """Run a connection and its closing handshake; the code and reason that it ended with."""
         connection = Connection(socket, codec, session, self._statistics, below)
         self._connections[connection] = None
-        end = self._closing or (int(CloseCode.GOING_AWAY), "the node stops")
         try:
-            end = await connection.run()
-        except Exception:
-            end = (int(CloseCode.INTERNAL), "a fault of the node")
-            self._statistics.faults += 1
-            logger.exception("a session ended by a fault")
-        finally:
-            if below is not None and below.overrun:
-                end = (int(CloseCode.FRAME_TOO_LARGE), "too much sent for one message")
-            self._statistics.closed[end[0]] += 1
-            with trio.move_on_after(self._config.close_timeout, shield=True):
-                if end[0] != BROKE_OFF:
+            end = await connection.run(nursery)
+            if end[0] != BROKE_OFF:
+                with trio.move_on_after(self._config.close_timeout):
                     await socket.aclose(end[0], short_reason(end[1]))
+        finally:
             del self._connections[connection]
             self._idle.set()
         return end

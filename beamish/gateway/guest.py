@@ -58,7 +58,7 @@ async def serve_connection(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_sweep, connection)
-            end = await connection.run()
+            end = await connection.run(nursery)
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):

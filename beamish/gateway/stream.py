@@ -41,6 +41,7 @@ class GatewayStream(trio.abc.Stream):
         overrun: more was received than one message may cost.
         close_sent: the last frame written was a close frame.
         cut: a write began and did not end; nothing more can be written.
+        on_close: called when trio-websocket gives up the stream before `release`.
         progress_at: when the last slice was written, or the write began (trio time).
     """
 
@@ -50,7 +51,6 @@ class GatewayStream(trio.abc.Stream):
         head: bytes,
         rest: bytes,
         budget: int,
-        on_close: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._prefix = head
@@ -58,8 +58,10 @@ class GatewayStream(trio.abc.Stream):
         self._released: trio.Event | None = trio.Event()
         self._budget = budget
         self._left = budget
-        self._on_close = on_close
+        self.on_close: Callable[[], None] | None = None
         self._closed = False
+        self._writing = False
+        self._free: trio.Event | None = None
         self.overrun = False
         self.close_sent = False
         self.cut = False
@@ -67,6 +69,7 @@ class GatewayStream(trio.abc.Stream):
 
     def release(self) -> None:
         """The upgrade was answered: hand out what follows the head."""
+        self.on_close = None
         if self._released is not None:
             self._released.set()
 
@@ -96,21 +99,47 @@ class GatewayStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See trio.abc.SendStream; trio-websocket writes one frame at a time."""
-        if self._closed:
+        await self._write(data)
+        self.close_sent = data[0] == CLOSE
+
+    async def send_frame(self, payload: bytes, *, text: bool) -> None:
+        """Write a data frame of our own, past trio-websocket's state machines and its lock.
+
+        That is a fifth of the cost of a small frame. Frames of both origins exclude each other.
+
+        Raises:
+            trio.ClosedResourceError: a close frame was sent already.
+        """
+        await self._write(frame_header(len(payload), text=text) + payload)
+
+    async def _write(self, data: bytes | bytearray | memoryview) -> None:
+        while self._writing:
+            if self._free is None:
+                self._free = trio.Event()
+            await self._free.wait()
+        if self._closed or self.close_sent:
             raise trio.ClosedResourceError
         if self.cut:
             raise trio.BrokenResourceError
+        await trio.lowlevel.checkpoint_if_cancelled()
         self.progress_at = trio.current_time()
-        self.cut = True
-        if len(data) <= SLICE:
-            await self._transport.send_all(data)
-        else:
-            view = memoryview(data)
-            for start in range(0, len(data), SLICE):
-                await self._transport.send_all(view[start : start + SLICE])
-                self.progress_at = trio.current_time()
-        self.cut = False
-        self.close_sent = data[0] == CLOSE
+        self._writing = self.cut = True
+        try:
+            if len(data) <= SLICE:
+                await self._transport.send_all(data)
+            else:
+                await self._write_slices(memoryview(data))
+            self.cut = False
+        finally:
+            self._writing = False
+            if self._free is not None:
+                self._free.set()
+                self._free = None
+
+    async def _write_slices(self, data: memoryview) -> None:
+        for start in range(0, len(data), SLICE):
+            await self._transport.send_all(data[start : start + SLICE])
+            self.progress_at = trio.current_time()
 
     async def wait_send_all_might_not_block(self) -> None:
         """See trio.abc.SendStream."""
@@ -120,7 +149,8 @@ class GatewayStream(trio.abc.Stream):
         """Mark the stream closed; `finish` closes it."""
         if not self._closed:
             self._closed = True
-            self._on_close()
+            if self.on_close is not None:
+                self.on_close()
         await trio.lowlevel.checkpoint()
 
     async def finish(self, code: int, reason: str) -> None:
@@ -150,6 +180,16 @@ class GatewayStream(trio.abc.Stream):
             if not data:
                 return
             left -= len(data)
+
+
+def frame_header(size: int, *, text: bool) -> bytes:
+    """The header of a server's unfragmented data frame (RFC 6455 section 5.2)."""
+    first = 0x81 if text else 0x82
+    if size < 126:
+        return bytes((first, size))
+    if size < 65_536:
+        return struct.pack("!BBH", first, 126, size)
+    return struct.pack("!BBQ", first, 127, size)
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -33,10 +33,12 @@ class Codec(ABC):
     Attributes:
         name: "msgpack" or "json".
         subprotocol: its name in the WebSocket handshake.
+        text: whether its WebSocket messages are text; else they are binary.
     """
 
     name: ClassVar[str]
     subprotocol: ClassVar[str]
+    text: ClassVar[bool]
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
@@ -122,6 +124,7 @@ class MsgpackCodec(Codec):
 
     name = "msgpack"
     subprotocol = "beamish.msgpack"
+    text = False
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
@@ -178,6 +181,7 @@ class JsonCodec(Codec):
 
     name = "json"
     subprotocol = "beamish.json"
+    text = True
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)

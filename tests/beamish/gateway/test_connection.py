@@ -115,6 +115,7 @@ async def test_a_session_closes_with_its_code_after_its_last_items(open_port):
         await say(ws, {"command": "close", "code": 4409})
         assert await hear(ws) == [{"last": True}]
         assert await closed_with(ws) == (4409, "as asked")
+        await port.node.sessions[0].gone.wait()
         assert port.gateway.statistics().closed == {4409: 1}
 
 
@@ -122,6 +123,7 @@ async def test_a_fault_in_a_session_ends_that_connection_alone(open_port):
     async with open_port() as port, port.websocket() as other, port.websocket() as ws:
         await say(ws, {"command": "crash"})
         assert (await closed_with(ws))[0] == 1011
+        await port.node.sessions[1].gone.wait()
         await say(other, {"a": 1})
         assert await hear(other) == [{"echo": {"a": 1}}]
         assert port.gateway.statistics().faults == 1
@@ -388,3 +390,32 @@ async def test_a_node_that_takes_no_sessions_is_an_http_503(open_port):
         port.node.refusal = None
         port.node.is_ready = False
         assert (await port.http(HEAD)).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_connections_closed_in_full_traffic_all_hear_the_code(open_port):
+    limits = Limits(commands_per_s=1_000_000, burst=1_000_000)
+    heard = []
+
+    async def chatter(port, ready):
+        async with port.websocket() as ws, trio.open_nursery() as nursery:
+
+            async def talk():
+                try:
+                    while True:
+                        await say(ws, *({"filler": "x" * 2_000} for _ in range(10)))
+                except ConnectionClosed:
+                    pass
+
+            nursery.start_soon(talk)
+            await hear(ws)
+            ready.append(True)
+            heard.append(await closed_with(ws))
+
+    async with open_port(limits=limits) as port, trio.open_nursery() as nursery:
+        ready = []
+        for _ in range(10):
+            nursery.start_soon(chatter, port, ready)
+        while len(ready) < 10:
+            await trio.lowlevel.checkpoint()
+        await port.gateway.close(1001, "shutting down")
+    assert heard == [(1001, "shutting down")] * 10
