@@ -177,24 +177,22 @@ export class IndexedStore {
     const transaction = this.#write();
     const done = settled(transaction);
     const holder = transaction.objectStore("meta").get("owner");
-    let taken = false;
+    let failure = null;
     holder.onsuccess = () => {
-      taken = holder.result !== this.owner;
-      if (taken) {
-        transaction.abort();
-        return;
-      }
       try {
+        if (holder.result !== this.owner) {
+          throw new StoreTaken();
+        }
         apply(transaction, changes);
       } catch (error) {
+        failure = error;
         transaction.abort();
-        throw error;
       }
     };
     try {
       await done;
     } catch (error) {
-      throw taken ? new StoreTaken() : error;
+      throw failure ?? error;
     }
   }
 

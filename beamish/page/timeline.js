@@ -3,7 +3,7 @@
  *
  * `records` is ascending and at most `MOST` long; `atEnd` tells whether the newest stored record is in it,
  * `atStart` whether nothing earlier exists. `earlier()` and `later()` move the window by a page, asking the
- * node's history where the store ends. News that belong inside, or at the end while `atEnd`, join by themselves.
+ * node's history where the store ends; `problem` is set when it cannot be asked. News that belong inside, or at the end while `atEnd`, join by themselves.
  * `onChange()` is called after every change.
  */
 
@@ -64,6 +64,10 @@ export class Timeline {
       const found = await this.#page({ before: first, limit: PAGE });
       const all = [...found, ...this.records];
       this.atStart = found.length < PAGE && this.#isComplete;
+      if (!found.length && !this.atStart) {
+        // There is more, but not here and not now: whoever asks again must wait for the connection.
+        this.problem = "offline";
+      }
       this.#show(all.slice(0, MOST), this.atEnd && all.length <= MOST);
     });
   }

@@ -163,6 +163,35 @@ test("a cursor that is too old is healed by a snapshot, and history fills in", a
   assert.deepEqual(await textsOf(engine), ["one", "two", "three", "four"]);
 });
 
+test("history that was asked for before a snapshot does not pretend to join what comes after", async () => {
+  const bench = new Bench();
+  const engine = await bench.alice();
+  Array.from({ length: 5 }, (_, index) => bench.say(`old ${index}`));
+  bench.node.trim("alice");
+  bench.node.dropAll();
+  await bench.clock.advance(5000);
+  assert.equal(engine.conversation(DIRECT).floor, 7);
+  // The answer is on its way while the next snapshot is taken.
+  const slow = engine.fillHistory(DIRECT);
+  let answer;
+  const request = bench.node.on_history;
+  bench.node.on_history = (socket, item) => {
+    answer = request.call(bench.node, socket, item);
+    return answer;
+  };
+  await bench.clock.advance(0);
+  await engine.ledger.transact((draft) => {
+    const row = draft.conversation(DIRECT);
+    draft.dropRecords(DIRECT);
+    draft.putConversation({ ...row, applied: 20, floor: 21 });
+  });
+  await bench.clock.advance(100);
+  assert.equal(await slow, false);
+  assert.ok(answer.ok.records.length > 0);
+  assert.equal(engine.conversation(DIRECT).floor, 21);
+  assert.deepEqual(await textsOf(engine), []);
+});
+
 test("after a restore from a backup everything stored before is dropped", async () => {
   const bench = new Bench();
   const engine = await bench.alice();

@@ -194,24 +194,27 @@ class Served:
         url = f"ws://127.0.0.1:{self.gateway.address[1]}/ws"
         async with open_websocket_url(url, subprotocols=["beamish.json"]) as socket:
 
-            async def ask(command: str, **fields: Any) -> None:
-                await socket.send_message(json.dumps([{"id": 1, "command": command, **fields}]))
-                while True:
+            async def ask(*items: dict[str, Any]) -> None:
+                wanted = {item["id"] for item in items}
+                await socket.send_message(json.dumps(items))
+                while wanted:
                     for item in json.loads(await socket.get_message()):
-                        if item.get("id") == 1:
+                        if "id" in item:
                             assert "ok" in item, item
-                            return
+                            wanted.discard(item["id"])
 
-            await ask("hello", versions=[1])
-            await ask("login", user=user, password=PASSWORD)
-            for number, text in enumerate(texts, 1):
-                await ask(
-                    "send",
-                    conversation=conversation,
-                    number=number,
-                    tag=f"said-{number}",
-                    text=text,
-                )
+            await ask(
+                {"id": 1, "command": "hello", "versions": [1]},
+                {"id": 2, "command": "login", "user": user, "password": PASSWORD},
+            )
+            said = [
+                {"command": "send", "conversation": conversation, "tag": f"said-{n}", "text": text}
+                for n, text in enumerate(texts, 1)
+            ]
+            for n, item in enumerate(said, 1):
+                item |= {"id": n, "number": n}
+            for start in range(0, len(said), 32):
+                await ask(*said[start : start + 32])
 
 
 @contextmanager

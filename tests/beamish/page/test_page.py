@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 from playwright.sync_api import expect
+
+from tests.beamish.page.served import PASSWORD
 
 
 def direct(one: str, other: str) -> str:
@@ -295,6 +298,90 @@ def test_a_page_of_a_foreign_origin_gets_no_connection(window, node) -> None:
     before = node.gateway.statistics().refused[403]
     assert foreign.evaluate(script, url) == "refused"
     assert node.gateway.statistics().refused[403] == before + 1
+
+
+def test_the_browsers_database_keeps_the_stores_contract(window) -> None:
+    page = window().page
+    contract = (Path(__file__).parent / "store_contract.js").read_text()
+    page.route(
+        "**/store_contract.js",
+        lambda route: route.fulfill(body=contract, content_type="text/javascript"),
+    )
+    outcome = page.evaluate(
+        """async () => {
+            const { CLAIMS } = await import("/store_contract.js");
+            const { IndexedStore } = await import("/store.js");
+            const outcome = {};
+            for (const [claim, check] of Object.entries(CLAIMS)) {
+                outcome[claim] = await check(() => IndexedStore.open(indexedDB)).then(
+                    () => "holds",
+                    (error) => error.message,
+                );
+            }
+            return outcome;
+        }"""
+    )
+    assert outcome == dict.fromkeys(
+        re.findall(r'^  "(.+)": async', contract, re.MULTILINE), "holds"
+    )
+
+
+def test_engines_converge_whatever_happens_to_their_real_sockets(window, name, node) -> None:
+    """Two engines talk as fast as they can while their connections are cut and silenced."""
+    page = window().page
+    users = [name("anna"), name("ben")]
+    page.evaluate(
+        """async ([users, password]) => {
+            const { Engine } = await import("/engine.js");
+            const { MemoryStore } = await import("/store.js");
+            const url = location.origin.replace("http", "ws") + "/ws";
+            const id = `d:${users[0]}:${users[1]}`;
+            window.engines = [];
+            for (const user of users) {
+                const store = new MemoryStore();
+                await store.claim("tab");
+                const engine = new Engine(store, url);
+                await engine.start();
+                await engine.signIn("register", { user, password });
+                window.engines.push(engine);
+            }
+            window.talk = async (count) => {
+                for (const [at, engine] of window.engines.entries()) {
+                    for (let n = 0; n < count; n += 1) {
+                        window.said ??= [0, 0];
+                        await engine.send(id, `${users[at]} ${(window.said[at] += 1)}`);
+                    }
+                }
+            };
+            window.heard = () => Promise.all(window.engines.map(async (engine) => {
+                const records = await engine.store.records(id, { limit: 10000 });
+                return records.filter((r) => r.type === "message").map((r) => [r.n, r.by, r.text]);
+            }));
+            window.pending = () => window.engines.reduce((sum, e) => sum + e.outbox.unanswered, 0);
+        }""",
+        [users, PASSWORD],
+    )
+    for turn in range(12):
+        page.wait_for_function("window.engines.every((engine) => engine.isOnline)")
+        page.evaluate("count => window.talk(count)", 10)
+        if turn == 5:
+            node.silence()
+        else:
+            node.cut()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        heard = [len(one) for one in page.evaluate("window.heard()")]
+        if heard == [240, 240] and page.evaluate("window.pending()") == 0:
+            break
+        page.wait_for_timeout(100)
+    anna, ben = page.evaluate("window.heard()")
+    assert anna == ben
+    assert all(
+        count >= 12 for count in page.evaluate("window.engines.map((e) => e.link.reconnects)")
+    )
+    for user in users:
+        own = [text for _, by, text in anna if by == user]
+        assert own == [f"{user} {number}" for number in range(1, 121)]
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_breaks_no_policy(window, name, node) -> None:

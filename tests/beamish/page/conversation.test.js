@@ -1,0 +1,144 @@
+/** What records, marks, receipts and snapshots do to a conversation. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  applyDescription,
+  applyMarks,
+  applyReading,
+  applyReceipt,
+  applyRecord,
+  applySnapshot,
+  isComplete,
+  newConversation,
+  tickOf,
+} from "./conversation.js";
+
+const ME = "anna";
+const said = (n, by, text = `text ${n}`) => ({ n, type: "message", ordinal: n, by, at: n * 1000, text });
+const created = (...members) => ({
+  n: 1,
+  type: "create",
+  kind: "group",
+  title: "Friends",
+  open: false,
+  by: members[0],
+  at: 1000,
+  members: members.map((user, index) => [user, user, index ? "member" : "owner"]),
+});
+const after = (row, ...records) => records.reduce((one, record) => applyRecord(one, record, ME), row);
+const group = (...records) => after(newConversation("g:abc", ME), created("ben", ME, "cora"), ...records);
+const direct = (...records) => after(newConversation("d:anna:ben", ME), ...records);
+
+test("messages of others count as unread, own ones do not", () => {
+  assert.equal(direct(said(2, "ben"), said(3, ME), said(4, "ben")).unread, 2);
+});
+
+test("a record told twice is counted once", () => {
+  const row = direct(said(2, "ben"), said(3, "ben"));
+  assert.deepEqual(after(row, said(2, "ben"), said(3, "ben")), row);
+});
+
+test("the node's own count replaces the one kept here, unless it belongs to an older mark", () => {
+  const row = direct(said(2, "ben"), said(3, "ben"), said(4, "ben"));
+  assert.equal(applyMarks(row, { read: 3, delivered: 4, unread: 1 }).unread, 1);
+  const read = applyReading(row, 4, 3);
+  assert.equal(read.unread, 0);
+  assert.equal(applyMarks(read, { read: 2, delivered: 4, unread: 2 }).unread, 0);
+});
+
+test("marks and receipts never fall", () => {
+  const row = applyMarks(applyReading(direct(said(5, "ben")), 5, 1), { read: 5, delivered: 5, unread: 0 });
+  const lower = applyMarks(row, { read: 1, delivered: 1, unread: 3 });
+  assert.deepEqual([lower.read, lower.delivered, lower.unread], [5, 5, 0]);
+  const told = applyReceipt(row, { user: "ben", delivered: 5, read: 4 });
+  const later = applyReceipt(told, { user: "ben", delivered: 3, read: 2 });
+  assert.deepEqual(later.receipts.ben, { delivered: 5, read: 4 });
+});
+
+test("a direct message's tick follows the other one's levels", () => {
+  const row = direct(said(2, ME), said(3, ME));
+  assert.equal(tickOf(row, 3, ME), "sent");
+  const delivered = applyReceipt(row, { user: "ben", delivered: 3, read: 2 });
+  assert.equal(tickOf(delivered, 3, ME), "delivered");
+  assert.equal(tickOf(delivered, 2, ME), "read");
+});
+
+test("a group message is read when all who may see it have read it", () => {
+  let row = group(said(2, ME));
+  row = applyReceipt(row, { user: "ben", delivered: 2, read: 2 });
+  assert.equal(tickOf(row, 2, ME), "sent");
+  row = applyReceipt(row, { user: "cora", delivered: 2, read: 0 });
+  assert.equal(tickOf(row, 2, ME), "delivered");
+  const late = after(row, { n: 3, type: "invite", by: "ben", user: "dora", display: "Dora", at: 3000 });
+  assert.equal(tickOf(applyReceipt(late, { user: "cora", delivered: 2, read: 2 }), 2, ME), "read");
+  const without = after(row, { n: 3, type: "leave", by: "cora", at: 3000 });
+  assert.equal(tickOf(without, 2, ME), "read");
+});
+
+test("in a large group the level of all together decides", () => {
+  const row = applyReceipt(group(said(2, ME)), { user: null, delivered: 2, read: 1 });
+  assert.equal(tickOf(row, 2, ME), "delivered");
+  assert.equal(tickOf(applyReceipt(row, { user: null, delivered: 2, read: 2 }), 2, ME), "read");
+});
+
+test("records keep members, roles and ownership", () => {
+  const row = group(
+    { n: 2, type: "role", by: "ben", user: ME, role: "admin", at: 2000 },
+    { n: 3, type: "invite", by: "ben", user: "dora", display: "Dora", at: 3000 },
+    { n: 4, type: "remove", by: ME, user: "cora", at: 4000 },
+    { n: 5, type: "leave", by: "ben", owner: ME, at: 5000 },
+  );
+  assert.deepEqual(row.members, {
+    [ME]: { role: "owner", joined: 1 },
+    dora: { role: "member", joined: 3 },
+  });
+  assert.equal(row.role, "owner");
+  const handed = after(row, { n: 6, type: "role", by: ME, user: "dora", role: "owner", at: 6000 });
+  assert.deepEqual([handed.role, handed.members.dora.role], ["admin", "owner"]);
+});
+
+test("being removed ends membership, being added again begins it", () => {
+  const gone = group({ n: 2, type: "remove", by: "ben", user: ME, at: 2000 });
+  assert.equal(gone.role, null);
+  const back = after(gone, { n: 9, type: "invite", by: "ben", user: ME, display: "Anna", at: 9000 });
+  assert.equal(back.role, "member");
+});
+
+test("the first into an empty open group owns it", () => {
+  const answer = { kind: "group", title: "Empty", open: true, members: [], version: 4 };
+  const seen = applyDescription(newConversation("g:abc", ME), answer, ME);
+  assert.equal(seen.role, null);
+  const row = applyRecord(seen, { n: 5, type: "join", by: ME, display: "Anna", at: 5000 }, ME);
+  assert.equal(row.role, "owner");
+  assert.ok(isComplete(row));
+});
+
+test("a description older than the records is ignored", () => {
+  const row = group({ n: 2, type: "remove", by: "ben", user: "cora", at: 2000 });
+  const old = { kind: "group", title: "x", open: false, version: 1, members: [{ user: "cora", role: "member", joined: 1 }] };
+  assert.deepEqual(applyDescription(row, old, ME), row);
+});
+
+test("a snapshot ahead of what is stored leaves the gap to history", () => {
+  const told = { conversation: "d:anna:ben", kind: "direct", title: "", member: true, last: 9, delivered: 9, read: 4, unread: 3 };
+  const row = applySnapshot(direct(said(2, "ben")), { ...told, receipts: [{ user: "ben", delivered: 5, read: 5 }] });
+  assert.deepEqual([row.applied, row.floor, row.unread, row.read], [9, 10, 3, 4]);
+  assert.equal(tickOf(row, 5, ME), "read");
+});
+
+test("a snapshot that brings nothing new leaves the stored records their floor", () => {
+  const row = direct(said(2, "ben"), said(3, "ben"));
+  const told = { conversation: row.id, kind: "direct", member: true, last: 3, delivered: 3, read: 2, unread: 1 };
+  const next = applySnapshot(row, told);
+  assert.deepEqual([next.applied, next.floor, next.unread], [3, row.floor, 1]);
+});
+
+test("the preview is the newest thing shown, whatever order records come in", () => {
+  const row = direct(said(3, "ben", "newest"));
+  assert.equal(after(row, said(2, "ben", "older")).preview.text, "newest");
+  const strange = after(row, { n: 4, type: "of a later version", by: "ben", at: 4000 });
+  assert.equal(strange.preview.text, "newest");
+  assert.equal(strange.applied, 4);
+});
