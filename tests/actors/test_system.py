@@ -127,48 +127,44 @@ async def test_the_stop_is_bounded_when_an_actor_does_not_end_in_order(autojump_
     assert log == ["killed"]
 
 
-STUBBORN = [True]
-"""Emptied after the test, so that the garbage collector can close what could not be unwound."""
-
-
-async def swallow(me):
-    while STUBBORN:
+async def swallow(stubborn, me):
+    while stubborn:
         try:
             await me.sleep(1000)
         except BaseException:
             continue
 
 
-async def swallow_bound(me):
-    while STUBBORN:
+async def swallow_bound(stubborn, me):
+    while stubborn:
         try:
             await trio.sleep(1000)
         except BaseException:
             continue
 
 
-async def shield(me):
+async def shield(stubborn, me):
     with trio.CancelScope(shield=True):
         await trio.sleep_forever()
 
 
-async def shield_child(me):
+async def shield_child(stubborn, me):
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(shield, me)
+        nursery.start_soon(shield, stubborn, me)
 
 
-@pytest.mark.parametrize("stubborn", [swallow, swallow_bound, shield, shield_child])
-async def test_the_stop_is_bounded_when_a_handler_cannot_be_unwound(stubborn, autojump_clock):
-    STUBBORN[:] = [True]
+@pytest.mark.parametrize("handler", [swallow, swallow_bound, shield, shield_child])
+async def test_the_stop_is_bounded_when_a_handler_cannot_be_unwound(handler, autojump_clock):
     before = trio.current_time()
     reports = []
+    stubborn = [True]
     with trio.fail_after(30):
         async with open_system(stop_timeout=1) as system:
             system.on_report(reports.append)
             ref = await system.spawn(Worker)
-            ref.cast(Do(stubborn))
+            ref.cast(Do(lambda me: handler(stubborn, me)))
             await wait_all_tasks_blocked()
-    STUBBORN.clear()
+    stubborn.clear()  # so that the garbage collector can close what could not be unwound
     assert trio.current_time() - before < 5
     assert reports
 
