@@ -17,6 +17,7 @@ import json
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, ClassVar
 
 import msgpack
@@ -217,6 +218,11 @@ class JsonCodec(Codec):
 
     def encode(self, value: Any) -> bytes:
         """`value` in JSON, UTF-8; bytes become base64."""
+        # The small fragments that replies and events are joined of need no encoder's set-up.
+        if type(value) is int:
+            return b"%d" % value
+        if type(value) is str:
+            return encode_basestring(value).encode("utf-8")
         return self._encode(value).encode("utf-8")
 
     def array(self, parts: Sequence[bytes]) -> bytes:
