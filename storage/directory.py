@@ -55,7 +55,10 @@ class Directory:
         """Make the directory if need be, and lock it; raises `DirectoryError`."""
         self.path = path
         try:
+            fresh = not path.exists()
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if fresh:
+                host.sync_directory(path.parent)
         except OSError as error:
             raise DirectoryError(
                 f"{path} cannot be made a data directory: {error.strerror}; name another one"

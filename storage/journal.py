@@ -34,8 +34,9 @@ in slices, so that a large fan-out does not hold up the next message.
 
 **Calling.** `Journal.submit` never blocks and never raises for what the operation says. Its
 callback is called exactly once, later (never inside `submit`), in the trio thread in which the
-journal was opened; it must not raise. Every queue is bounded by count and bytes; above: `Refused`
-with code ``busy``. Nothing spans two streams. No type of an engine shows.
+journal was opened; it must not raise. Ctrl-C interrupts neither. Every queue is bounded by count
+and bytes; above: `Refused` with code ``busy``. Nothing spans two streams. No type of an engine
+shows.
 
 Engines: `storage.open_lmdb` (embedded, one process per directory) and `storage.open_memory` (the
 same contract with injectable faults, deterministic, for simulation).

@@ -139,6 +139,7 @@ class LmdbJournal(Journal):
 
     # -- in the trio thread -----------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     def submit(self, op: Operation[R], done: Callable[[R], None]) -> None:
         """See `Journal.submit`."""
         refusal: Refused | None

@@ -12,6 +12,15 @@ from storage.lmdb_store import LmdbStore
 from storage.names import SLOTS
 from storage.rows import DamagedError
 
+DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.VersionMismatchError,
+    DamagedError,
+    ValueError,
+)
+
 Upgrade = Callable[[LmdbStore], None]
 
 UPGRADES: Mapping[int, Upgrade] = {}
@@ -20,6 +29,20 @@ UPGRADES: Mapping[int, Upgrade] = {}
 
 def open_store(directory: Directory, new_epoch: Callable[[], int]) -> LmdbStore:
     """The open environment, of the current format; raises `DirectoryError`."""
+    try:
+        return _open_store(directory, new_epoch)
+    except DAMAGE as error:
+        raise DirectoryError(
+            f"{directory.path} is damaged: {error}; restore it from a backup"
+        ) from error
+    except (lmdb.Error, OSError) as error:
+        raise DirectoryError(
+            f"{directory.path} cannot be opened: {error}; make room and make it writable, "
+            "or name another directory"
+        ) from error
+
+
+def _open_store(directory: Directory, new_epoch: Callable[[], int]) -> LmdbStore:
     marker = directory.read_marker()
     if marker is None:
         marker = Marker(FORMAT, f"{host.RANDOM.getrandbits(128):032x}", complete=False)
@@ -28,14 +51,7 @@ def open_store(directory: Directory, new_epoch: Callable[[], int]) -> LmdbStore:
         check_data_file(directory.path)
     else:
         directory.forget_data()
-    try:
-        store = LmdbStore(directory.path, new_epoch)
-    except (lmdb.Error, DamagedError, ValueError) as error:
-        raise DirectoryError(
-            f"{directory.path} is damaged: {error}; restore it from a backup"
-        ) from error
-    except OSError as error:
-        raise DirectoryError(f"{directory.path} cannot be opened: {error}") from error
+    store = LmdbStore(directory.path, new_epoch)
     try:
         _bring_up(directory, marker, store)
     except BaseException:

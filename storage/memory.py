@@ -148,6 +148,7 @@ class MemoryJournal(Journal):
 
     # -- the contract -----------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     def submit(self, op: Operation[R], done: Callable[[R], None]) -> None:
         """See `Journal.submit`."""
         refusal: Refused | None
@@ -232,6 +233,7 @@ class MemoryJournal(Journal):
 
     # -- tasks ------------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     async def _commit_loop(self) -> None:
         while True:
             while not self._intake and not self._due():
@@ -336,6 +338,7 @@ class MemoryJournal(Journal):
     def _seconds(self, duration: Duration) -> float:
         return duration(self._random) if callable(duration) else duration
 
+    @trio.lowlevel.enable_ki_protection
     async def _read_loop(self) -> None:
         while True:
             while not self._reads:
@@ -360,6 +363,7 @@ class MemoryJournal(Journal):
         self._answers.append((op, done, outcome))
         self._answer_work.unpark()
 
+    @trio.lowlevel.enable_ki_protection
     async def _answer_loop(self) -> None:
         while True:
             while self._answers:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from storage import Appended, Refused, open_lmdb
+from storage import Appended, DirectoryError, Refused, open_lmdb
 
 RESERVE = 4 << 20
 BALLAST = 1 << 20
@@ -40,6 +40,16 @@ async def until(true) -> None:
             await trio.sleep(0.02)
 
 
+def fill(path, seen) -> None:
+    """Take all space that is left."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"f" * 4096)
+        except OSError as error:
+            seen["filler"] = error.errno
+
+
 async def main() -> None:
     root = Path(sys.argv[1])
     seen: dict[str, object] = {}
@@ -57,27 +67,25 @@ async def main() -> None:
         seen["obligation"] = kind(await journal.append("o", 0, b"x", obligation=True))
         seen["low"] = journal.statistics().low
         seen["ballast at the reserve"] = ballast.exists()
-
-        filler = root / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"f" * 4096)
-            except OSError as error:
-                seen["filler"] = error.errno
+        fill(root / "filler", seen)
         obligations, why = await fill_until_refused(journal, "o", obligation=True)
         seen["truly full"] = why
         seen["obligations on the ballast"] = obligations
         seen["ballast when full"] = ballast.exists()
         seen["command when full"] = kind(await journal.append("c", version, b"x"))
+    try:
+        async with open_lmdb(root / "new", **options):
+            pass
+    except DirectoryError as error:
+        seen["new directory when full"] = str(error)
+    async with open_lmdb(root / "j", **options) as journal:
         outcomes: Counter[str] = Counter()
         for number in range(1, 200):
             outcomes[kind(await journal.settle("c", version))] += 1
             outcomes[kind(await journal.append(f"n{number}", 0, b"y" * 3000, obligation=True))] += 1
         seen["outcomes when full"] = sorted(outcomes)
         seen["failing when full"] = journal.statistics().failing
-
-        filler.unlink()
+        (root / "filler").unlink()
         old.unlink()
         await until(lambda: not journal.statistics().low)
         outcome = await journal.append("c", version, b"after")

@@ -71,6 +71,11 @@ def test_without_any_room_left_writes_are_refused_as_full_and_never_unknown(seen
     assert seen["failing when full"] is False
 
 
+def test_a_new_journal_on_a_full_disk_is_refused_with_a_sentence(seen):
+    sentence = seen["new directory when full"]
+    assert "No space left on device; make room and make it writable" in sentence
+
+
 def test_after_space_was_freed_everything_goes_on_and_nothing_is_missing(seen):
     assert seen["command when freed"] == "Appended"
     assert seen["c"] == [1, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from storage import (
     MAX_APPEND_RECORDS,
@@ -101,3 +102,19 @@ async def test_what_is_just_within_the_bounds_is_taken_and_read_back(opener):
 async def test_describing_nothing_is_answered(opener):
     async with opener() as journal:
         assert await journal.describe() == Described(())
+
+
+async def test_ctrl_c_interrupts_no_completion(opener):
+    protected = []
+    finished = trio.Event()
+
+    def done(_) -> None:
+        protected.append(trio.lowlevel.currently_ki_protected())
+        if len(protected) == 3:
+            finished.set()
+
+    async with opener() as journal:
+        for op in (Append("s", 0, (b"x",)), Append("", 0, (b"x",)), Load("s")):
+            journal.submit(op, done)
+        await finished.wait()
+    assert protected == [True] * 3
