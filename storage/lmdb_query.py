@@ -42,7 +42,7 @@ from storage.rows import (
     split_key,
 )
 
-CACHED_IDS = 262_144
+CACHED_IDS = 65_536
 """Names whose stream id is remembered; an id never changes. All are forgotten at the bound."""
 
 

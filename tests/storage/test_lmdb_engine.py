@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 
 import lmdb
@@ -333,3 +334,52 @@ async def test_statistics_tell_of_the_sync_the_queue_and_the_oldest_pending(tmp_
         assert journal.statistics().oldest_pending_ms >= 10
         await journal.perform(Settle("s", 1))
         assert journal.statistics().oldest_pending_ms == 0
+
+
+class FillingDisk:
+    """A disk without room as long as ``full()`` says so; counts the attempts."""
+
+    def __init__(self) -> None:
+        self.full = lambda: False
+        self.attempts = 0
+
+    def __call__(self, commit) -> None:
+        self.attempts += 1
+        if self.full():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        commit()
+
+
+async def test_the_ballast_is_given_up_when_an_obligation_finds_no_room(tmp_path):
+    disk = FillingDisk()
+    ballast = tmp_path / "ballast"
+    async with open_lmdb(
+        tmp_path, reserve_bytes=0, ballast_bytes=1 << 20, sync_hook=disk
+    ) as journal:
+        assert ballast.stat().st_size == 1 << 20
+        disk.full = ballast.exists
+        told = Told()
+        for number in range(5):
+            journal.submit(Append(f"s{number}", 0, (b"x",), obligation=True), told)
+        assert [type(outcome) for outcome in await told.wait(5)] == [Appended] * 5
+        assert not ballast.exists()
+        with trio.fail_after(10):
+            while not ballast.exists():
+                disk.full = lambda: False
+                await journal.append("t", journal.statistics().appends - 5, b"x")
+                await trio.sleep(0.02)
+
+
+async def test_on_a_full_disk_a_group_is_not_tried_write_by_write_without_end(tmp_path):
+    disk = FillingDisk()
+    async with quiet(tmp_path, sync_hook=disk) as journal:
+        disk.full = lambda: True
+        held = Told()
+        with journal._writes:
+            for number in range(60):
+                journal.submit(Append(f"s{number}", 0, (b"x",)), held)
+        outcomes = await held.wait(60)
+        assert {outcome.code for outcome in outcomes} == {"full"}
+        assert disk.attempts <= 10
+        disk.full = lambda: False
+        assert isinstance(await journal.append("s1", 0, b"x"), Appended)
