@@ -252,6 +252,10 @@ class Gateway:
             return await opened if isawaitable(opened) else opened
         except Refusal as refusal:
             raise HeadRefused(503, refusal.message) from None
+        except Exception:
+            self._statistics.faults += 1
+            logger.exception("no session could be opened for %s", address)
+            raise HeadRefused(503, "this node cannot open a session now") from None
 
     async def _accept(
         self, nursery: trio.Nursery, below: GatewayStream, codec: Codec

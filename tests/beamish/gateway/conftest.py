@@ -13,7 +13,7 @@ import trio.testing
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from beamish.gateway import Gateway, GatewayConfig, open_gateway
-from beamish.protocol import Codec, Item, Refusal
+from beamish.protocol import Codec, Item
 from beamish.protocol.session import SessionClosed
 
 
@@ -76,7 +76,7 @@ class EchoNode:
     def __init__(self) -> None:
         self.sessions: list[EchoSession] = []
         self.is_ready = True
-        self.refusal: Refusal | None = None
+        self.refusal: Exception | None = None
 
     def ready(self) -> bool:
         return self.is_ready

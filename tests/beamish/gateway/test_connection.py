@@ -9,6 +9,7 @@ import struct
 import msgpack
 import pytest
 import trio
+import trio.testing
 from trio_websocket import ConnectionClosed
 
 from beamish.protocol import Limits, Refusal
@@ -419,3 +420,26 @@ async def test_connections_closed_in_full_traffic_all_hear_the_code(open_port):
             await trio.lowlevel.checkpoint()
         await port.gateway.close(1001, "shutting down")
     assert heard == [(1001, "shutting down")] * 10
+
+
+async def test_closing_cuts_a_client_that_does_not_read_in_bounded_time(open_port):
+    async with open_port(close_timeout=0.5) as port:
+        stream = await upgraded(port)
+        session = port.node.sessions[0]
+        session.batch = 10
+        for _ in range(200):
+            session.push({"filler": "x" * 100_000})
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        started = trio.current_time()
+        await port.gateway.close(1001, "shutting down")
+        assert trio.current_time() - started < 2.5
+        assert session.gone.is_set()
+        assert port.gateway.statistics().sessions == 0
+        await stream.aclose()
+
+
+async def test_a_fault_while_a_session_opens_is_an_http_503_and_counted(open_port):
+    async with open_port() as port:
+        port.node.refusal = RuntimeError("a fault of the node")
+        assert (await port.http(HEAD)).startswith(b"HTTP/1.1 503 ")
+        assert port.gateway.statistics().faults == 1
