@@ -17,7 +17,7 @@ BENCHES ?= runtime journal chat
 WORKERS ?= auto
 PACKAGES := actors supervision storage beamish
 
-.PHONY: help run install test check lint types seams tests test-slow test-versions replay-all bench clean
+.PHONY: help run install test check lint types seams tests test-slow test-versions replay-all bench bench-docs clean
 
 help:
 	@echo 'make run            install, then start a node on http://$(HOST):$(PORT)/ with its data in $(DATA)'
@@ -29,6 +29,7 @@ help:
 	@echo 'make test-versions  the three libraries under every other Python found here'
 	@echo 'make replay-all     play LOGS="..." both ways and count: nothing lost, doubled, reordered'
 	@echo 'make bench          every bench, tables on the screen (BENCHES="runtime chat" for some)'
+	@echo 'make bench-docs     write docs/benchmarks.md from what make bench measured last'
 	@echo 'make clean          remove what was installed and cached (never ./data)'
 
 run: $(VENV)/.installed
@@ -81,7 +82,13 @@ replay-all: $(VENV)/.installed-test
 	$(BIN)/python -m tests.house.replay_all $(LOGS) $(if $(ARGS),-- $(ARGS))
 
 bench: $(VENV)/.installed
-	@for name in $(BENCHES); do $(BIN)/python -m bench $$name || exit 1; done
+	@mkdir -p out
+	@for name in $(BENCHES); do \
+		$(BIN)/python -m bench $$name --json out/bench-$$name.json || exit 1; done
+
+bench-docs:
+	@$(BIN)/python -m bench.document out/bench-runtime.json out/bench-journal.json \
+		out/bench-chat.json > out/benchmarks.md && mv out/benchmarks.md docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage *.egg-info
