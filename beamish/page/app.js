@@ -56,6 +56,8 @@ class App {
     this.shown = null;
     this.engine = new Engine(store, url);
     this.engine.listen((news) => this.#onNews(news));
+    // Ask the browser not to clear the store when space is short; it may say no.
+    navigator.storage?.persist?.().catch(() => {});
     await this.engine.start();
   }
 

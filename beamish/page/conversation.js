@@ -146,13 +146,12 @@ function created(row, record, me) {
 
 function joined(row, user, record, me) {
   const changed = { ...row, version: Math.max(row.version, record.n) };
-  if (row.members !== null) {
-    // The first into an empty group owns it.
-    const role = Object.keys(row.members).length ? "member" : "owner";
-    changed.members = { ...row.members, [user]: { role, joined: record.n } };
-  }
   if (user === me) {
-    changed.role = changed.members?.[me]?.role ?? "member";
+    // Who came and went while one was outside was not told: to be asked for.
+    return { ...changed, role: "member", members: null };
+  }
+  if (row.members !== null) {
+    changed.members = { ...row.members, [user]: { role: "member", joined: record.n } };
   }
   return changed;
 }
@@ -197,9 +196,12 @@ export function applyDescription(row, answer, me) {
   for (const { user, role, joined: since } of answer.members ?? []) {
     members[user] = { role, joined: since };
   }
-  const role = members[me]?.role ?? (answer.kind === "direct" ? "member" : row.role);
   const { kind, title, open, version } = answer;
-  return { ...row, kind, title: title || null, open: Boolean(open), members, version, role };
+  const isInside = kind === "direct" || members[me] !== undefined;
+  const role = kind === "direct" ? "member" : (members[me]?.role ?? null);
+  const known = { kind, title: title || null, open: Boolean(open), version, role };
+  // An open group shows itself to strangers, but not its members.
+  return { ...row, ...known, members: isInside ? members : null };
 }
 
 /** Own marks as the node tells them, with its count of what is unread above them. */

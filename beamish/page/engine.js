@@ -46,6 +46,7 @@ export class Engine {
       random: seams.random ?? Math.random,
       tag: seams.tag ?? (() => randomTag()),
       onFault: (code) => this.#signedOut(code),
+      onTrouble: (error) => this.#onTrouble(error),
       onRefusal: (command, refusal) => this.#tell({ notice: refusal.message }),
     });
     this.session = new Session({
@@ -155,7 +156,7 @@ export class Engine {
     } else {
       this.outbox.suspend();
     }
-    if (phase === "waiting" && this.session.signIn !== null) {
+    if (phase === "waiting" && this.session.isEntering) {
       this.link.stop(reason);
     }
     if (phase === "ended" || phase === "stopped" || phase === "waiting") {
@@ -173,7 +174,8 @@ export class Engine {
     this.#stop();
     try {
       await this.ledger.transact((draft) => {
-        if (draft.account !== null) {
+        // Another version of the page may use the token again.
+        if (draft.account !== null && why !== "version") {
           draft.account = { ...draft.account, revoked: why };
         }
       });

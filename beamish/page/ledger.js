@@ -21,12 +21,13 @@ export class Draft {
     this.commandsAt = new Map();
     this.people = new Map();
     this.dropped = new Set();
+    this.floors = new Map();
     this.records = [];
   }
 
   get isUntouched() {
-    const { changes, rows, commandsAt, people, dropped, records } = this;
-    const sizes = [rows.size, commandsAt.size, people.size, dropped.size, records.length];
+    const { changes, rows, commandsAt, people, dropped, floors, records } = this;
+    const sizes = [rows.size, commandsAt.size, people.size, dropped.size, floors.size, records.length];
     return Object.keys(changes).length === 0 && sizes.every((size) => size === 0);
   }
 
@@ -74,6 +75,11 @@ export class Draft {
   dropRecords(conversation) {
     this.dropped.add(conversation);
     this.records = this.records.filter(([id]) => id !== conversation);
+  }
+
+  /** Forget stored records with smaller numbers than `n`. */
+  dropRecordsBelow(conversation, n) {
+    this.floors.set(conversation, n);
   }
 
   /** The commands of a conversation in order, those that failed included. */
@@ -276,6 +282,7 @@ function runOne(entry, draft) {
   own.rows.forEach((row, id) => draft.rows.set(id, row));
   own.commandsAt.forEach((command, position) => draft.commandsAt.set(position, command));
   own.people.forEach((user, name) => draft.people.set(name, user));
+  own.floors.forEach((n, id) => draft.floors.set(id, n));
   draft.records.push(...own.records);
   return true;
 }
@@ -289,6 +296,7 @@ function changesOf(draft) {
     dropConversations: rows.filter(([, row]) => row === null).map(([id]) => id),
     records: draft.records,
     dropRecords: [...draft.dropped],
+    dropRecordsBelow: [...draft.floors],
     commands: commands.filter(([, command]) => command !== null).map(([, command]) => command),
     dropCommands: commands.filter(([, command]) => command === null).map(([position]) => position),
     users: [...draft.people.values()],

@@ -33,11 +33,13 @@ export class OutboxFull extends Error {
 export class Outbox {
   /**
    * `onFault(code)`: this store is no longer one device (`number_used`); `onRefusal(command, refusal)`:
-   * a command other than a message was refused and nobody waits for its answer any more.
+   * a command other than a message was refused and nobody waits for its answer any more; `onTrouble(error)`:
+   * the store did not take what the node answered.
    */
-  constructor({ ledger, link, now, random, tag, setTimer, clearTimer, onFault, onRefusal }) {
+  constructor({ ledger, link, now, random, tag, setTimer, clearTimer, ...listeners }) {
     Object.assign(this, { ledger, link, now, random, tag, setTimer, clearTimer });
-    Object.assign(this, { onFault, onRefusal });
+    const { onFault, onRefusal, onTrouble } = listeners;
+    Object.assign(this, { onFault, onRefusal, onTrouble });
     this.starved = new Set();
     this.queues = new Map();
     this.waiters = new Map();
@@ -186,6 +188,7 @@ export class Outbox {
   async #renumber(id, queue) {
     // Held from now on, not only once the transaction gets its turn.
     queue.isNumbering = true;
+    let trouble = null;
     try {
       await this.ledger.transact((draft) => {
         const row = draft.conversation(id);
@@ -195,23 +198,29 @@ export class Outbox {
           draft.putConversation({ ...row, next: plan.next });
         }
       });
-    } finally {
-      queue.numbered();
+    } catch (error) {
+      trouble = error;
     }
-    this.pump(id);
+    queue.numbered();
+    if (trouble === null) {
+      this.pump(id);
+    } else {
+      this.onTrouble(trouble);
+    }
   }
 
   async #send(queue, command) {
     const { conversation, number, tag, fields } = command;
     const where = isUnmade(conversation) ? {} : { conversation };
     try {
-      const ok = await this.link.request(command.command, { ...fields, ...where, number, tag });
-      await this.#onDone(queue, command, ok);
+      const asked = this.link.request(command.command, { ...fields, ...where, number, tag });
+      await asked.then(
+        (ok) => this.#onDone(queue, command, ok),
+        (error) => this.#onFailed(queue, command, error),
+      );
     } catch (error) {
-      if (error instanceof RequestRefused) {
-        await this.#onRefused(queue, command, error);
-      }
-      // A lost connection leaves the command where it is.
+      this.onTrouble(error);
+      return;
     }
     this.pump(conversation);
     const [waiting] = this.starved;
@@ -233,7 +242,11 @@ export class Outbox {
     this.#answer(command.tag, (waiter) => waiter.resolve(ok));
   }
 
-  async #onRefused(queue, command, refusal) {
+  async #onFailed(queue, command, refusal) {
+    if (!(refusal instanceof RequestRefused)) {
+      // A lost connection leaves the command where it is.
+      return;
+    }
     const verdict = queue.refused(command, refusal, this.now());
     if (verdict === "number_used") {
       this.onFault(verdict);

@@ -13,6 +13,9 @@ import { isSound, judge, newsOf } from "./inbox.js";
 const MAX_ARRIVALS = 512;
 const ACK_AFTER_MS = 250;
 
+/** Records of one conversation that are kept here; twice as many are cut back to this. */
+export const KEPT_RECORDS = 10_000;
+
 export class Receiver {
   /** `onUnknown(ids)`: conversations met for the first time. `onTrouble(error)`: the store refused. */
   constructor({ ledger, link, session, outbox, setTimer, clearTimer, onUnknown, onTrouble }) {
@@ -128,6 +131,10 @@ export class Receiver {
         break;
       default:
         return;
+    }
+    if (row.applied - row.floor >= 2 * KEPT_RECORDS) {
+      row = { ...row, floor: row.applied - KEPT_RECORDS + 1 };
+      draft.dropRecordsBelow(row.id, row.floor);
     }
     if (before === null || (row.kind === "group" && row.members === null)) {
       unknown.add(row.id);

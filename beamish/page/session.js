@@ -57,8 +57,13 @@ export class Session {
     try {
       await this.#enter(link, signIn);
     } catch (error) {
-      this.#noteLost(signIn, error);
       this.signIn = null;
+      if (signIn.isBegun) {
+        // This browser is the device by now; the rest is done by the next connection.
+        signIn.resolve();
+        throw error;
+      }
+      this.#noteLost(signIn, error);
       signIn.reject(error);
       throw new SignedOut("refused", error.message);
     }
@@ -66,9 +71,14 @@ export class Session {
     signIn.resolve();
   }
 
+  /** Whether somebody waits for a login that has not happened yet. */
+  get isEntering() {
+    return this.signIn !== null && !this.signIn.isBegun;
+  }
+
   /** A sign-in that waits must not outlive its connection. */
   interrupted(reason) {
-    if (this.signIn !== null) {
+    if (this.isEntering) {
       const { reject } = this.signIn;
       this.#noteLost(this.signIn, new ConnectionLost(reason));
       this.signIn = null;
@@ -118,12 +128,14 @@ export class Session {
     }
   }
 
-  async #enter(link, { command, fields }) {
+  async #enter(link, signIn) {
+    const { command, fields } = signIn;
     const [, account] = await Promise.all([
       this.#hello(link),
       link.request(command, fields).catch((error) => this.#registeredBefore(link, error, fields)),
     ]);
     await this.#begin(account);
+    signIn.isBegun = true;
     await this.#settle(link, undefined);
   }
 

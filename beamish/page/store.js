@@ -8,7 +8,7 @@
  * - `commit(changes)` is one atomic, durable transaction: it resolves after everything is stored, or rejects
  *   and nothing is. `changes` may hold `wipe` (first of all), `account`, `cursor`, `conversations`,
  *   `dropConversations` (ids, with their records), `records` (pairs `[conversation, record]`),
- *   `dropRecords` (conversation ids), `commands` (with `position`), `dropCommands` (positions), `users`.
+ *   `dropRecords` (conversation ids), `dropRecordsBelow` (pairs `[conversation, n]`, last of all), `commands` (with `position`), `dropCommands` (positions), `users`.
  * - `records(conversation, {before, after, limit})` -> ascending array of records with `before` > n > `after`:
  *   the newest `limit` of them, or the oldest when only `after` is given.
  * - `claim(owner)` makes `owner` the only one whose commits succeed from now on; every other's reject with
@@ -85,6 +85,10 @@ export class MemoryStore {
       const log = data.logs.get(id) ?? new Map();
       data.logs.set(id, log.set(record.n, record));
     }
+    for (const [id, below] of given.dropRecordsBelow ?? []) {
+      const log = [...(data.logs.get(id) ?? [])];
+      data.logs.set(id, new Map(log.filter(([n]) => n >= below)));
+    }
     (given.dropCommands ?? []).forEach((position) => data.commands.delete(position));
     (given.commands ?? []).forEach((command) => data.commands.set(command.position, command));
     (given.users ?? []).forEach((user) => data.users.set(user.user, user));
@@ -129,9 +133,9 @@ function createTables(database) {
 
 const TABLES = ["meta", "conversations", "records", "commands", "users"];
 
-/** All records of one conversation. */
-function logOf(conversation, range = globalThis.IDBKeyRange) {
-  return range.bound([conversation, 0], [conversation, Infinity]);
+/** All records of one conversation, or those below a number. */
+function logOf(conversation, below = Infinity) {
+  return IDBKeyRange.bound([conversation, 0], [conversation, below], false, true);
 }
 
 export class IndexedStore {
@@ -239,6 +243,9 @@ function apply(transaction, changes) {
   (changes.dropRecords ?? []).forEach((id) => table("records").delete(logOf(id)));
   (changes.conversations ?? []).forEach((row) => table("conversations").put(row));
   (changes.records ?? []).forEach(([id, record]) => table("records").put(record, [id, record.n]));
+  for (const [id, below] of changes.dropRecordsBelow ?? []) {
+    table("records").delete(logOf(id, below));
+  }
   (changes.dropCommands ?? []).forEach((position) => table("commands").delete(position));
   (changes.commands ?? []).forEach((command) => table("commands").put(command));
   (changes.users ?? []).forEach((user) => table("users").put(user));

@@ -27,7 +27,7 @@ export class Messages {
     this.isAtEnd = this.divider === null;
     this.isPlaced = false;
     this.marked = 0;
-    this.list = h("ol.messages");
+    this.list = h("div.messages");
     this.note = h("p.history-note", { role: "status" });
     this.scroller = h(
       "div.scroller",
@@ -228,13 +228,13 @@ export class Messages {
     const day = dayOf(record.at);
     if (day !== context.day) {
       const name = dayName(record.at, context.now);
-      const make = () => h("li.day", { role: "separator" }, h("span", {}, name));
+      const make = () => h("div.day", { role: "separator" }, h("span", {}, name));
       blocks.push({ key: `day ${day}`, look: name, make });
       context.before = null;
       context.day = day;
     }
     if (this.divider !== null && !context.isDivided && record.n > this.divider && record.by !== this.engine.me) {
-      const make = () => h("li.unread-divider", { role: "separator" }, h("span", {}, "New messages"));
+      const make = () => h("div.unread-divider", { role: "separator" }, h("span", {}, "New messages"));
       blocks.push({ key: "divider", look: "", make });
       context.isDivided = true;
       context.before = null;
@@ -248,7 +248,7 @@ export class Messages {
     const parts = phraseOf(record, this.engine.me, (user) => this.engine.displayOf(user));
     const make = () => {
       const title = fullTimeOf(record.at);
-      return h("li.happening", { "data-n": record.n, title }, h("span", {}, ...phrase(parts)));
+      return h("div.happening", { "data-n": record.n, title }, h("span", {}, ...phrase(parts)));
     };
     return { key: `n ${record.n}`, look: JSON.stringify(parts), make };
   }
@@ -279,7 +279,7 @@ export class Messages {
     const when = h("time", { datetime: new Date(record.at).toISOString(), title: fullTimeOf(record.at) }, timeOf(record.at));
     const speaker = isOwn ? "You" : this.engine.displayOf(record.by);
     return h(
-      `li.message.${classes.join(".")}`,
+      `div.message.${classes.join(".")}`,
       { "data-n": record.n },
       h(
         "div.bubble",

@@ -29,14 +29,17 @@ export class Shell {
     this.side = h("section.side", { "aria-label": "Conversations" }, this.#head(), this.status.element, this.list.element);
     this.main = h("main.main");
     this.beside = h("div.beside");
-    this.element = h("div.shell", {}, this.side, this.main, this.beside);
+    this.element = h("div.shell", {}, h("h1.unseen", {}, "Beamish"), this.side, this.main, this.beside);
     this.onHash = () => this.#route();
+    this.onKey = (event) => this.#onKey(event);
     window.addEventListener("hashchange", this.onHash);
+    window.addEventListener("keydown", this.onKey);
     this.#route();
   }
 
   close() {
     window.removeEventListener("hashchange", this.onHash);
+    window.removeEventListener("keydown", this.onKey);
     this.status.close();
     this.#closeChat();
   }
@@ -70,7 +73,7 @@ export class Shell {
       "header.side-head",
       {},
       avatar(user, display),
-      h("h1.title", { dir: "auto", title: `@${user}` }, display),
+      h("h2.title", { dir: "auto", title: `@${user}` }, display),
       iconButton("chat", "New conversation", () => askForUser(this.engine, (name) => this.go(directId(this.engine.me, name)))),
       iconButton("group", "New group", () => askForGroup(this.engine, (...given) => this.#createGroup(...given))),
       iconButton("more", "More", (event) => this.#openMore(event.currentTarget), { "aria-haspopup": "menu" }),
@@ -111,6 +114,20 @@ export class Shell {
     }
     this.list.search.value = "";
     this.go(directId(this.engine.me, user));
+  }
+
+  /** Alt with an arrow key goes to the conversation above or below. */
+  #onKey(event) {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!event.altKey || step === undefined || document.querySelector("dialog, .menu") !== null) {
+      return;
+    }
+    event.preventDefault();
+    const ids = this.engine.conversations().map(({ id }) => id);
+    const next = ids[ids.indexOf(this.chat?.id) + step];
+    if (next !== undefined) {
+      this.go(next);
+    }
   }
 
   // --- what is open --------------------------------------------------------------------------------------

@@ -99,19 +99,22 @@ test("records keep members, roles and ownership", () => {
   assert.deepEqual([handed.role, handed.members.dora.role], ["admin", "owner"]);
 });
 
-test("being removed ends membership, being added again begins it", () => {
+test("being removed ends membership, being added again begins it and asks who is there now", () => {
   const gone = group({ n: 2, type: "remove", by: "ben", user: ME, at: 2000 });
   assert.equal(gone.role, null);
   const back = after(gone, { n: 9, type: "invite", by: "ben", user: ME, display: "Anna", at: 9000 });
-  assert.equal(back.role, "member");
+  assert.deepEqual([back.role, back.members], ["member", null]);
+  const members = [{ user: ME, role: "owner", joined: 9 }];
+  const told = applyDescription(back, { kind: "group", title: "x", open: false, members, version: 9 }, ME);
+  assert.deepEqual([told.role, told.members], ["owner", { [ME]: { role: "owner", joined: 9 } }]);
 });
 
-test("the first into an empty open group owns it", () => {
-  const answer = { kind: "group", title: "Empty", open: true, members: [], version: 4 };
+test("an open group that one is not in shows itself but not its members", () => {
+  const answer = { kind: "group", title: "Everybody", open: true, members: [], version: 4 };
   const seen = applyDescription(newConversation("g:abc", ME), answer, ME);
-  assert.equal(seen.role, null);
+  assert.deepEqual([seen.role, seen.open, seen.title, seen.members], [null, true, "Everybody", null]);
   const row = applyRecord(seen, { n: 5, type: "join", by: ME, display: "Anna", at: 5000 }, ME);
-  assert.equal(row.role, "owner");
+  assert.deepEqual([row.role, row.members], ["member", null]);
   assert.ok(isComplete(row));
 });
 

@@ -93,6 +93,15 @@ export const CLAIMS = {
     same([conversations, commands], [[{ id: "c" }], []], "the rest");
   },
 
+  "the oldest records can be let go": async (open) => {
+    const store = await claimed(open);
+    const records = [1, 2, 3, 4].map((n) => ["c", record(n)]);
+    await store.commit({ wipe: true, records: [...records, ["d", record(1)]] });
+    await store.commit({ dropRecordsBelow: [["c", 3]] });
+    same(await numbers(store, "c", { limit: 9 }), [3, 4], "records of c");
+    same(await numbers(store, "d", { limit: 9 }), [1], "records of d");
+  },
+
   "only the last who claimed the data can write": async (open) => {
     const first = await claimed(open, "first tab");
     await first.commit({ wipe: true, cursor: { epoch: 1, number: 1 } });

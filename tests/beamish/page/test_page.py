@@ -105,6 +105,9 @@ def test_an_open_group_is_joined_by_its_link(window, name) -> None:
     ben.page.get_by_role("button", name="Join").click()
     ben.say("thank you for the link")
     expect(anna.message("thank you for the link")).to_be_visible()
+    ben.page.get_by_role("button", name="Details", exact=True).click()
+    members = ben.page.get_by_role("region", name="Members").get_by_role("listitem")
+    expect(members).to_have_text([re.compile("Anna.*owner"), re.compile("You")])
 
 
 def test_what_is_written_without_a_connection_is_kept_and_sent_later(window, name, node) -> None:
