@@ -53,6 +53,7 @@ class Connection:
         settings = core.settings
         self._backoff = Backoff(settings.backoff_first, settings.backoff_cap, core.random)
         self._reached = trio.current_time()
+        self._why = "none was made"
         self._logins = 0
         self._acked = 0
         self._ack_at = math.inf
@@ -80,7 +81,7 @@ class Connection:
             core.fail(
                 Unreachable(
                     f"no node could be reached for {core.settings.give_up:g} s"
-                    f" (tried {', '.join(self._urls)})"
+                    f" (tried {', '.join(self._urls)}); the last attempt: {self._why}"
                 )
             )
         elif wait > 0 and core.failure is None:
@@ -100,6 +101,7 @@ class Connection:
         except CommandError as refused:
             if not refused.retryable:
                 raise
+            self._why = str(refused)
             return self._backoff.next(refused.retry_after or 0.0)
         if link is not None:
             self._reached = trio.current_time()
@@ -107,10 +109,11 @@ class Connection:
                 self._backoff.reset()
             if core.failure is None:
                 core.delivery.tell(Disconnected(url, closed.reason))
+        self._why = closed.reason
         await self._judge(closed)
         if isinstance(closed, Dropped):
             return 0.0
-        return self._backoff.next(_AFTER_FLOOD if closed.code == _FLOODED else 0.0)
+        return self._backoff.next(_AFTER_FLOOD if closed.code == _FLOODED else closed.retry_after)
 
     async def _connect_and_serve(self, url: str) -> tuple[Link | None, TransportClosed]:
         """The link, if it got as far as a login, and why it ended."""

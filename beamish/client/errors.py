@@ -84,12 +84,17 @@ class ClientClosed(ClientError):
 
 
 class TransportClosed(ClientError):
-    """A transport's connection has ended: `code` is the WebSocket close code or None, `reason`."""
+    """A transport's connection has ended, or none came about.
 
-    def __init__(self, reason: str, code: int | None = None) -> None:
+    `reason`: a sentence. `code`: the WebSocket close code or None. `retry_after`: seconds that the
+    node asked to stay away.
+    """
+
+    def __init__(self, reason: str, code: int | None = None, retry_after: float = 0.0) -> None:
         super().__init__(reason if code is None else f"{reason} (close code {code})")
         self.reason = reason
         self.code = code
+        self.retry_after = retry_after
 
 
 class StoreError(ClientError):

@@ -26,6 +26,7 @@ SERVER_FRAME_BYTES = 16 * 2**20
 """Largest frame accepted from a node (the protocol's own default limit is 1 MiB)."""
 
 _READ_BYTES = 64 * 1024
+_HEAD_BYTES = 4 * 2**20
 
 
 class Transport(Protocol):
@@ -55,12 +56,14 @@ class _Stream(trio.abc.Stream):
     """A TCP or TLS stream that can be cut, reads in larger pieces and tells that it has ended.
 
     trio-websocket waits for ever when the peer hangs up within the opening handshake; `ended`
-    is what its opener watches besides.
+    is what its opener watches besides. Until `opened` is set only so much is taken in.
     """
 
     def __init__(self, stream: trio.abc.Stream, tcp: trio.SocketStream) -> None:
         self._stream = stream
         self._tcp = tcp
+        self._head = 0
+        self.opened = False
         self.ended = trio.Event()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -82,8 +85,11 @@ class _Stream(trio.abc.Stream):
         except BaseException:
             self.ended.set()
             raise
-        if not data:
+        if not self.opened:
+            self._head += len(data)
+        if not data or self._head > _HEAD_BYTES:
             self.ended.set()
+            return b""
         return data
 
     async def aclose(self) -> None:
@@ -92,9 +98,41 @@ class _Stream(trio.abc.Stream):
 
     def cut(self) -> None:
         """Reset the TCP connection: no FIN, no TLS or WebSocket goodbye."""
+        self.ended.set()
         with contextlib.suppress(OSError):
             self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._tcp.socket.close()
+
+
+class _Guard:
+    """What trio-websocket takes for a nursery: starts its reader so that no failure leaves it.
+
+    A refused handshake, or a peer that breaks the framing, ends the connection, not the program.
+    `refused`: why the handshake failed.
+    """
+
+    def __init__(self, nursery: trio.Nursery, stream: _Stream) -> None:
+        self.refused = TransportClosed("it hung up")
+        self._nursery = nursery
+        self._stream = stream
+
+    def start_soon(self, reader: Callable[[], Awaitable[None]]) -> None:
+        """Start trio-websocket's reader."""
+        self._nursery.start_soon(self._run, reader)
+
+    async def _run(self, reader: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await reader()
+        except trio_websocket.ConnectionRejected as rejected:
+            after = dict(rejected.headers).get(b"retry-after", b"0")
+            self.refused = TransportClosed(
+                f"it answered with HTTP status {rejected.status_code}",
+                retry_after=float(after) if after.isdigit() else 0.0,
+            )
+        except Exception as error:
+            self.refused = TransportClosed(f"it does not keep to WebSocket: {error!r}")
+        finally:
+            self._stream.ended.set()
 
 
 class WebSocketTransport:
@@ -152,6 +190,20 @@ async def connect_websocket(url: str, nursery: trio.Nursery, codec: Codec) -> We
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     stream = await _open_stream(parts.hostname, port, secure=parts.scheme == "wss")
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    guard = _Guard(nursery, stream)
+    connection = await _shake_hands(guard, stream, parts.netloc, resource, f"beamish.{codec}")
+    if connection is None:
+        raise TransportClosed(
+            f"{url} did not open a WebSocket: {guard.refused.reason}; is that address a node's?",
+            retry_after=guard.refused.retry_after,
+        )
+    return WebSocketTransport(connection, stream, text=codec == "json")
+
+
+async def _shake_hands(
+    guard: _Guard, stream: _Stream, host: str, resource: str, subprotocol: str
+) -> trio_websocket.WebSocketConnection | None:
+    """The opened WebSocket, or None: then the stream is cut and `guard.refused` says why."""
     connection: trio_websocket.WebSocketConnection | None = None
     try:
         async with trio.open_nursery() as opening:
@@ -162,20 +214,23 @@ async def connect_websocket(url: str, nursery: trio.Nursery, codec: Codec) -> We
 
             opening.start_soon(hang_up)
             connection = await trio_websocket.wrap_client_stream(
-                nursery,
+                guard,  # type: ignore[arg-type,unused-ignore]  # it only calls start_soon
                 stream,  # type: ignore[arg-type,unused-ignore]  # it takes any trio stream
-                parts.netloc.rpartition("@")[2],
+                host.rpartition("@")[2],
                 resource,
-                subprotocols=[f"beamish.{codec}"],
+                subprotocols=[subprotocol],
                 max_message_size=SERVER_FRAME_BYTES,
             )
             opening.cancel_scope.cancel()
+        if connection is not None and connection.subprotocol == subprotocol:
+            stream.opened = True
+            return connection
+        if connection is not None:
+            guard.refused = TransportClosed(f"it does not speak {subprotocol}")
+        return None
     finally:
-        if connection is None:
+        if not stream.opened:
             stream.cut()
-    if connection is None or connection.closed is not None:
-        raise TransportClosed(f"{url} did not open a WebSocket: is that address a node's?")
-    return WebSocketTransport(connection, stream, text=codec == "json")
 
 
 async def _open_stream(host: str, port: int, *, secure: bool) -> _Stream:

@@ -278,7 +278,7 @@ class Story:
 
 
 @given(story=steps, iterate=st.booleans(), codec=st.sampled_from(["msgpack", "json"]))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_client_and_node_agree_in_the_end(story, iterate, codec):
     clock = trio.testing.MockClock(autojump_threshold=0)
     trio.run(Story(iterate, codec).play, story, clock=clock)
