@@ -29,7 +29,7 @@ export class Shell {
     this.side = h("section.side", { "aria-label": "Conversations" }, this.#head(), this.status.element, this.list.element);
     this.main = h("main.main");
     this.beside = h("div.beside");
-    this.element = h("div.shell", {}, h("h1.unseen", {}, "Beamish"), this.side, this.main, this.beside);
+    this.element = h("div.shell", {}, h("header.unseen", {}, h("h1", {}, "Beamish")), this.side, this.main, this.beside);
     this.onHash = () => this.#route();
     this.onKey = (event) => this.#onKey(event);
     window.addEventListener("hashchange", this.onHash);
