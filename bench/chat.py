@@ -310,7 +310,7 @@ RUNS = (
         "bench.chat:load",
         load_figures("", ""),
         full={"pairs": 50, "window": 16, "seconds": 20.0},
-        quick={"pairs": 4, "window": 8, "seconds": 3.0},
+        quick={"pairs": 4, "window": 8, "seconds": 1.5},
         rounds=3,
     ),
     Run(
@@ -318,7 +318,7 @@ RUNS = (
         "bench.chat:load_slow_disk",
         load_figures("slow_", ", each sync 5 ms longer"),
         full={"pairs": 50, "window": 16, "seconds": 20.0, "delay_ms": 5.0},
-        quick={"pairs": 4, "window": 8, "seconds": 3.0, "delay_ms": 5.0},
+        quick={"pairs": 4, "window": 8, "seconds": 1.5, "delay_ms": 5.0},
         rounds=3,
     ),
     Run(
