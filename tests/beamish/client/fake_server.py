@@ -131,6 +131,9 @@ class FakeServer:
         found = self.conversations.get(conversation)
         return [r["text"] for r in found.records if r["type"] == "message"] if found else []
 
+    def has(self, conversation: str, text: str) -> bool:
+        return text in self.texts(conversation)
+
     def truncate(self, name: str, keep: int) -> None:
         """Forget all but the newest `keep` inbox items."""
         user = self.users[name]

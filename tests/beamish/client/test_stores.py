@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sqlite3
 import stat
@@ -128,9 +129,8 @@ async def test_a_crash_at_any_moment_neither_loses_nor_doubles(server, tmp_path)
                     client.send_nowait(ROOM, f"mine {sent}")
                     sent += 1
                 server.hold = round_ % 2 == 0
-                await until(
-                    lambda: any(c["text"] == f"mine {sent - 1}" for c in server.commands("send"))
-                )
+                last = f"mine {sent - 1}"
+                await until(functools.partial(server.has, ROOM, last))
                 for name in ("alice", "alice-wal"):
                     shutil.copy(tmp_path / name, tmp_path / f"crashed{name[5:]}")
                 server.hold = False
