@@ -111,7 +111,7 @@ class Connection:
         unless `at_once`.
         """
         if self._end is None:
-            self._end = (code, reason)
+            self._end = (int(code), reason)
         self._reading.cancel()
         if at_once:
             self._refusing.cancel()

@@ -144,16 +144,16 @@ class Gateway:
             return
         refused = self._admission.enter(address)
         try:
+            try:
+                upgrade = None if refused else await self._until_upgrade(stream)
+                if upgrade is not None:
+                    await self._session(*upgrade, address)
+            except HeadRefused as refusal:
+                await self._answer(stream, refusal)
             if refused is not None:
                 await self._answer(stream, HeadRefused(refused, "too many connections"))
-                return
-            upgrade = await self._until_upgrade(stream)
-            if upgrade is not None:
-                await self._session(*upgrade, address)
-        except HeadRefused as refusal:
-            await self._answer(stream, refusal)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
+            logger.debug("a connection from %s broke", address)
         except Exception:
             self._statistics.faults += 1
             logger.exception("a connection from %s ended by a fault", address)

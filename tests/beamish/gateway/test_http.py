@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket as sockets
+import struct
+
 import pytest
 import trio
 import trio.testing
@@ -335,3 +338,15 @@ def test_a_folder_too_large_to_hold_is_refused(tmp_path):
     (tmp_path / "large.js").write_bytes(bytes(17 * 1024 * 1024))
     with pytest.raises(ValueError, match="serve large files elsewhere"):
         load_pages(tmp_path)
+
+
+async def test_a_refused_client_that_resets_takes_nobody_with_it(open_port):
+    async with open_port() as port:
+        for _ in range(20):
+            stream = await port.tcp()
+            await stream.send_all(b"GET /" + b"x" * 100_000)
+            stream.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+            await trio.testing.wait_all_tasks_blocked()
+            await stream.aclose()
+        assert status(await port.http(request("GET /health/live HTTP/1.1"))) == 200
+        assert port.gateway.statistics().faults == 0
