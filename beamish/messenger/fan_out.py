@@ -16,6 +16,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from actors import Answer, CallError
+from beamish.messenger.log_part import LogPart
 from beamish.messenger.messages import FanOutTurn, Reached, Rested
 from beamish.messenger.records import Record
 
@@ -153,7 +154,7 @@ class FanOut:
             state.version,
             writer.settled,
             self._actor.settings,
-            tuple(record for record in self._tail if record.n > base),
+            self._newest(base),
             len(state.members) > self._actor.environment.settings.limits.receipts_each,
         )
         self._to_tell.extend(
@@ -161,6 +162,10 @@ class FanOut:
             for user, upto in state.recipients(writer.settled)
             if user not in self._resting and self._held.get(user, writer.settled) < upto
         )
+
+    def _newest(self, base: int) -> LogPart | None:
+        newest = [record for record in self._tail if record.n > base]
+        return LogPart(newest) if newest else None
 
     def _end(self) -> None:
         """Everybody was told: settle what all hold, go on with what came meanwhile."""
@@ -188,6 +193,6 @@ def _cut(notice: Reached, upto: int) -> Reached:
         upto,
         notice.settled,
         notice.settings,
-        tuple(record for record in notice.records if record.n <= upto),
+        notice.log and notice.log.up_to(upto),
         notice.large,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from actors import Ref, Request
 from beamish.messenger.conversation_commands import Refusal
 from beamish.messenger.conversation_state import Interval, Member
+from beamish.messenger.log_part import LogPart
 from beamish.messenger.records import Record
 from beamish.messenger.user_state import Levels
 from beamish.messenger.visibility import Settings
@@ -87,8 +88,8 @@ class MarksTurn:
 class Reached(Request[int]):
     """The conversation has reached `upto`; answered with the record that the inbox then holds.
 
-    All records up to `settled` are held by everybody who may see them. `records` are the newest
-    ones, consecutive, so that nobody has to read them again; they may begin anywhere. `large`
+    All records up to `settled` are held by everybody who may see them. `log` are the newest ones,
+    so that nobody has to read them again; it may begin anywhere and ends at `upto`. `large`
     says that marks are told in aggregate, hence need not hurry.
     """
 
@@ -96,7 +97,7 @@ class Reached(Request[int]):
     upto: int
     settled: int
     settings: Settings
-    records: tuple[Record, ...]
+    log: LogPart | None
     large: bool
 
 

@@ -17,11 +17,11 @@ import trio
 
 from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
 from beamish.messenger import messages as m
+from beamish.messenger.batch import Batch
 from beamish.messenger.conversation_commands import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import user_stream
 from beamish.messenger.inbox_rows import conversation_rows
-from beamish.messenger.intake import Intake
 from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.marks_debt import MarksDebt
 from beamish.messenger.refusals import refusal_of
@@ -71,7 +71,8 @@ class User(Actor):
             obligation=True,
         )
         self.last_marks = 0
-        self._intake = Intake(self)
+        self._next = Batch(user, 0)
+        self._large: dict[str, None] = {}
         self._debt = MarksDebt(self)
         self._batch_wanted = False
         self._next_ack_at = 0.0
@@ -106,7 +107,7 @@ class User(Actor):
     @on(_Idle)
     def idle(self, _message: _Idle) -> None:
         """Leave memory when nobody is connected and nothing is owed."""
-        owing = self._sessions or self._devices or self._intake.waiting or self._debt.busy
+        owing = self._sessions or self._devices or self._next.waiting or self._debt.busy
         if self._busy_since_look or owing:
             self._busy_since_look = False
             self.send_after(self.environment.settings.idle_s, _Idle())
@@ -133,13 +134,15 @@ class User(Actor):
         held = self.state.held(notice.conversation)
         if held >= notice.upto:
             return held
-        self._intake.reached(notice, self.reply_to())
+        if notice.large:
+            self._large[notice.conversation] = None
+        self._next.reached(notice, self.reply_to())
         return self._later()
 
     @on(m.Receipts)
     def receipts(self, message: m.Receipts) -> NoReply | bool:
         """Others have come further in a conversation."""
-        self._intake.receipts(message, self.reply_to())
+        self._next.receipts(message, self.reply_to())
         return self._later()
 
     @on(m.MarkRead)
@@ -147,13 +150,15 @@ class User(Actor):
         """The user has read up to here."""
         if message.conversation not in self.state.conversations:
             return Refusal("not_member", f"you are not in {message.conversation}")
-        self._intake.read(message, self.reply_to())
+        self._next.read(message, self.reply_to())
         return self._later()
 
     @on(m.Acknowledge)
     def acknowledge(self, message: m.Acknowledge) -> None:
         """A device has stored the inbox up to here."""
-        if self._intake.acknowledged(message.number):
+        self._next.acked = max(self._next.acked, message.number)
+        owed = self.state.undelivered
+        if owed and owed[0][0] <= self._next.acked:
             self._later_with_ack()
 
     @on(m.Register)
@@ -186,7 +191,7 @@ class User(Actor):
             tokens = {device: known.token for device, known in state.devices.items()}
             return m.Account(state.display, state.password, tokens)
 
-        self._intake.question(look, self.reply_to())
+        self._next.question(look, self.reply_to())
         return self._later()
 
     @on(m.InboxPage)
@@ -194,7 +199,7 @@ class User(Actor):
         self, message: m.InboxPage
     ) -> NoReply | tuple[int, tuple[dict[str, Any], ...], str | None]:
         """A page of conversations, after a look at the journal."""
-        self._intake.question(
+        self._next.question(
             lambda state: conversation_rows(state, message.after, message.limit), self.reply_to()
         )
         return self._later()
@@ -207,11 +212,11 @@ class User(Actor):
             known = state.conversations.get(message.conversation)
             return Levels(0, 0) if known is None else known.levels
 
-        self._intake.question(look, self.reply_to())
+        self._next.question(look, self.reply_to())
         return self._later()
 
     def _account(self, change: Callable[[UserState], list[Fields] | Refusal]) -> NoReply:
-        self._intake.account(change, self.reply_to())
+        self._next.account(change, self.reply_to())
         return self._later()
 
     def _registration(self, state: UserState, message: m.Register) -> list[Fields] | Refusal:
@@ -269,50 +274,52 @@ class User(Actor):
     async def batch(self, _message: _Batch) -> None:
         """Propose, append, apply, answer what has come together; hint the sessions."""
         self._batch_wanted = False
-        before = self.state.version
-        with_acks = trio.current_time() >= self._next_ack_at
-        batch = self._intake.take(with_acks=with_acks)
+        state = self.writer.state
+        before = state.version
+        batch = self._next
+        batch.with_acks = trio.current_time() >= self._next_ack_at
+        self._next = batch.next()
         try:
-            await batch.prepare(self.environment.logs)
-            refused = await self.writer.commit(batch.decide)
+            await batch.prepare(state, self.environment.logs)
+            refused = await self.writer.commit(lambda: batch.decide(state))
         except JournalUnavailable as unavailable:
             batch.reply_refused(refusal_of(unavailable.refused))
             return
         if refused is not None:
             batch.reply_refused(refusal_of(refused))
             return
-        committed = batch.committed if self.state.version > before else ()
-        if batch.has_marks and committed:
-            large = all(self._intake.is_large(c) for c in batch.marked)
-            pause = LARGE_ACK_INTERVAL_S if large else ACK_INTERVAL_S
-            self._next_ack_at = trio.current_time() + pause
-            self.last_marks = self.state.version
-            for conversation in batch.marked:
-                self._debt.owe(conversation)
-        if committed:
-            self._hint(committed, batch.logs)
+        if state.version > before:
+            if batch.marked:
+                self._marked(batch)
+            self._hint(batch)
         self.environment.faults.passing("user", "between append and reply")
-        batch.reply()
+        batch.reply(state)
         self.environment.faults.passing("user", "after reply")
-        if not self.state.exists:
+        if not state.exists:
             self.stop()
-        elif self._intake.waiting:
+        elif self._next.waiting:
             self._later()
 
-    def _hint(self, rows: tuple[Fields, ...], logs: dict[str, tuple[Any, ...]]) -> None:
-        if not self._sessions:
-            return
-        hint = m.NewInbox(self.state.version - len(rows) + 1, rows, logs)
-        for session in self._sessions:
-            session.cast(hint)
-        self._revoke(rows)
+    def _marked(self, batch: Batch) -> None:
+        """Marks rose: tell those whom it concerns, and let the next acknowledgements wait."""
+        large = all(conversation in self._large for conversation in batch.marked)
+        pause = LARGE_ACK_INTERVAL_S if large else ACK_INTERVAL_S
+        self._next_ack_at = trio.current_time() + pause
+        self.last_marks = self.state.version
+        for conversation in batch.marked:
+            self._debt.owe(conversation)
 
-    def _revoke(self, rows: tuple[Fields, ...]) -> None:
+    def _hint(self, batch: Batch) -> None:
+        rows = batch.committed
+        if self._sessions:
+            hint = m.NewInbox(self.state.version - len(rows) + 1, rows, batch.logs())
+            for session in self._sessions:
+                session.cast(hint)
         for row in rows:
             if row["t"] == "device_gone":
-                session = self._devices.pop(row["device"], None)
-                if session is not None:
-                    session.cast(m.Revoked())
+                revoked = self._devices.pop(row["device"], None)
+                if revoked is not None:
+                    revoked.cast(m.Revoked())
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -333,7 +340,7 @@ class User(Actor):
                 self.monitor(message.session)
             return True
 
-        self._intake.question(opened, self.reply_to())
+        self._next.question(opened, self.reply_to())
         return self._later()
 
     @on(m.Watch)

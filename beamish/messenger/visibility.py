@@ -7,9 +7,9 @@ gives the same ranges whenever and however often it is applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
+from beamish.messenger.log_part import LogPart
 from beamish.messenger.records import Record, role_change
 from beamish.messenger.user_state import Held, Range, mark_bits
 
@@ -29,18 +29,35 @@ class Settings(NamedTuple):
 
 
 def visible_ranges(
-    user: str, conversation: str, known: Held, log: Iterable[Record], settings: Settings
+    user: str, conversation: str, known: Held, log: LogPart, settings: Settings
 ) -> list[Range]:
     """The ranges of `log` that `user` sees.
 
-    `known` is what the inbox holds of the conversation; `log` are consecutive records, the first
-    behind the last one that the inbox considered.
+    `known` is what the inbox holds of the conversation; `log` begins behind the last record that
+    the inbox considered.
     """
+    short = log.last - log.first < MAX_RANGE_RECORDS and log.size < MAX_RANGE_BYTES
+    if log.plain and short and known.role is not None:
+        return [_plain_range(user, conversation, known, log, settings)]
     scan = _Scan(user, conversation, known, settings)
-    for record in log:
+    for record in log.records:
         scan.take(record)
     scan.close()
     return scan.ranges
+
+
+def _plain_range(
+    user: str, conversation: str, known: Held, log: LogPart, settings: Settings
+) -> Range:
+    """All of a part in which nothing but messages stands, for a member."""
+    first, last = log.first, log.last
+    if user in log.authors:
+        others = mark_bits((r.n for r in log.records if r.fields["by"] != user), first, last)
+    else:
+        others = ((1 << (last - first + 1)) - 1).to_bytes((last - first) // 8 + 1, "little")
+    return Range(
+        conversation, first, last, others, known.role, known.joined, *settings, log.ordinal, log.at
+    )
 
 
 class _Scan:

@@ -58,7 +58,7 @@ async def settle(world, talkers, group, sent):
             mine = [t for t in talker.texts(conversation) if t.startswith(f"{talker.user} ")]
             assert mine == sorted(mine, key=lambda t: int(t.split()[1]))
     with trio.move_on_after(120):
-        while (await world.node.journal.pending()).streams:
+        while (await world.node.journal.pending()).streams:  # noqa: ASYNC110
             await trio.sleep(1)
     assert (await world.node.journal.pending()).streams == ()
 

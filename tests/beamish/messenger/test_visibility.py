@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beamish.messenger.log_part import LogPart
 from beamish.messenger.records import Record
 from beamish.messenger.user_state import Held, UserState, mark_bits, marked_numbers
 from beamish.messenger.visibility import MAX_RANGE_RECORDS, Settings, visible_ranges
@@ -73,7 +74,7 @@ def test_portions_do_not_change_what_is_seen_nor_what_is_unread(kinds, cuts):
     for end in bounds:
         known = bob.conversations.get("g") or Held()
         part = [r for r in log[start:end] if r.n > known.held]
-        ranges = visible_ranges("bob", "g", known, part, SETTINGS)
+        ranges = visible_ranges("bob", "g", known, LogPart(part), SETTINGS) if part else []
         if ranges:
             bob.apply(bob.version + 1, {"t": "ranges", "r": [list(r) for r in ranges]})
         start = end
@@ -92,23 +93,23 @@ def test_portions_do_not_change_what_is_seen_nor_what_is_unread(kinds, cuts):
 @given(kinds=kinds)
 def test_ranges_cover_what_is_seen_exactly_once(kinds):
     log = log_of(kinds)
-    ranges = visible_ranges("bob", "g", Held(), log, SETTINGS)
+    ranges = visible_ranges("bob", "g", Held(), LogPart(log), SETTINGS)
     covered = [n for r in ranges for n in range(r.first, r.last + 1)]
     assert covered == seen_by_bob(log)
 
 
 def test_a_range_is_bounded_so_that_a_page_of_updates_is():
     log = log_of("j" + "m" * 1000)
-    ranges = visible_ranges("bob", "g", Held(), log, SETTINGS)
+    ranges = visible_ranges("bob", "g", Held(), LogPart(log), SETTINGS)
     assert max(r.last - r.first + 1 for r in ranges) == MAX_RANGE_RECORDS
 
 
 def test_roles_follow_the_log():
     log = log_of("j")
     log.append(Record.new({"n": 3, "type": "role", "user": "bob", "role": "admin", **BASE}))
-    assert visible_ranges("bob", "g", Held(), log, SETTINGS)[-1].role == "admin"
+    assert visible_ranges("bob", "g", Held(), LogPart(log), SETTINGS)[-1].role == "admin"
     log.append(Record.new({"n": 4, "type": "leave", "owner": "bob", **BASE}))
-    assert visible_ranges("bob", "g", Held(), log, SETTINGS)[-1].role == "owner"
+    assert visible_ranges("bob", "g", Held(), LogPart(log), SETTINGS)[-1].role == "owner"
 
 
 @given(st.sets(st.integers(5, 300)))

@@ -1,0 +1,222 @@
+"""What a user actor is asked for between two appends, and how it becomes the next one.
+
+Notices, marks and receipts are levels, so asking twice is asking for the higher one. Account
+changes are decided one after another against the committed state: one goes with each batch, so
+that it sees the one before. While a batch is being committed, the next one fills up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+from actors import CallError, ReplyTo
+from beamish.messenger import messages as m
+from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.journal_port import LogReader
+from beamish.messenger.log_part import LogPart
+from beamish.messenger.records import Record
+from beamish.messenger.stream_writer import Proposal
+from beamish.messenger.user_state import Fields, Held, Levels, Range, UserState, highest
+from beamish.messenger.visibility import visible_ranges
+
+MAX_CATCH_UP = 2_048
+"""Records of one conversation taken in by one batch; the notice is answered with how far it got."""
+
+MAX_RANGES_IN_ROW = 2
+"""Ranges in one inbox record."""
+
+AccountChange = Callable[[UserState], "list[Fields] | Refusal"]
+Question = Callable[[UserState], object]
+Replies = list["ReplyTo[Any]"]
+
+
+class Batch:
+    """What goes together into one append: filled, prepared, decided, committed, answered.
+
+    Most batches hold one notice and nothing else, hence the parts that are made on demand.
+    """
+
+    __slots__ = (
+        "_account_answer", "_accounts", "_considered", "_logs", "_notices", "_questions",
+        "_read_replies", "_reads", "_receipt_replies", "_receipts", "_user", "acked", "committed",
+        "marked", "with_acks",
+    )  # fmt: skip
+
+    def __init__(self, user: str, acked: int, accounts: deque[Any] | None = None) -> None:
+        """`acked` and `accounts` are what the batch before could not take."""
+        self._user = user
+        self.acked = acked
+        self.with_acks = True
+        self._accounts: deque[tuple[AccountChange, ReplyTo[Any]]] | None = accounts
+        self._notices: dict[str, tuple[m.Reached, Replies]] = {}
+        self._receipts: dict[tuple[str, str | None], Levels] | None = None
+        self._receipt_replies: Replies = []
+        self._reads: dict[str, int] | None = None
+        self._read_replies: list[tuple[str, ReplyTo[Any]]] | None = None
+        self._questions: list[tuple[Question, ReplyTo[Any]]] | None = None
+        self._logs: dict[str, LogPart | None] = {}
+        self._considered: dict[str, int] = {}
+        self._account_answer: object = True
+        self.committed: tuple[Fields, ...] = ()
+        self.marked: tuple[str, ...] = ()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything but acknowledgements waits."""
+        return bool(
+            self._notices
+            or self._receipt_replies
+            or self._read_replies
+            or self._accounts
+            or self._questions
+        )
+
+    # -- filling -----------------------------------------------------------------------------------
+
+    def reached(self, notice: m.Reached, reply_to: ReplyTo[int]) -> None:
+        """A conversation has grown: the highest notice stands for all."""
+        known = self._notices.get(notice.conversation)
+        if known is None:
+            self._notices[notice.conversation] = (notice, [reply_to])
+            return
+        known[1].append(reply_to)
+        if notice.upto > known[0].upto:
+            self._notices[notice.conversation] = (notice, known[1])
+
+    def receipts(self, message: m.Receipts, reply_to: ReplyTo[bool]) -> None:
+        """Others have come further."""
+        if self._receipts is None:
+            self._receipts = {}
+        for user, levels in message.rows:
+            key = (message.conversation, user)
+            self._receipts[key] = highest(self._receipts.get(key), levels)
+        self._receipt_replies.append(reply_to)
+
+    def read(self, message: m.MarkRead, reply_to: ReplyTo[Any]) -> None:
+        """The user has read further."""
+        if self._reads is None or self._read_replies is None:
+            self._reads, self._read_replies = {}, []
+        known = self._reads.get(message.conversation, 0)
+        self._reads[message.conversation] = max(known, message.upto)
+        self._read_replies.append((message.conversation, reply_to))
+
+    def account(self, change: AccountChange, reply_to: ReplyTo[Any]) -> None:
+        """A change of the account."""
+        if self._accounts is None:
+            self._accounts = deque()
+        self._accounts.append((change, reply_to))
+
+    def question(self, question: Question, reply_to: ReplyTo[Any]) -> None:
+        """Something to be answered from state that is known to be the journal's."""
+        if self._questions is None:
+            self._questions = []
+        self._questions.append((question, reply_to))
+
+    def next(self) -> Batch:
+        """The batch that fills up from now on: it has what this one does not take."""
+        later = None
+        if self._accounts is not None and len(self._accounts) > 1:
+            later = deque(list(self._accounts)[1:])
+        return Batch(self._user, self.acked, later)
+
+    # -- committing --------------------------------------------------------------------------------
+
+    async def prepare(self, state: UserState, logs: LogReader) -> None:
+        """Read, for every notice, what the inbox lacks of the conversation's log."""
+        for conversation, (notice, _) in self._notices.items():
+            first = max(state.held(conversation), notice.settled) + 1
+            last = min(notice.upto, first + MAX_CATCH_UP - 1)
+            log = notice.log
+            if first > last:
+                self._logs[conversation] = None
+            elif log is not None and log.first <= first <= log.last and log.last <= last:
+                self._logs[conversation] = log.behind(first - 1)
+            else:
+                self._logs[conversation] = LogPart(await logs.read(conversation, first, last))
+
+    def decide(self, state: UserState) -> Proposal | None:
+        """The records of this batch against the committed state; None when there are none."""
+        rows: list[Fields] = self._decide_account(state) if self._accounts else []
+        ranges = self._decide_ranges(state) if self._notices else []
+        rows += [
+            {"t": "ranges", "r": ranges[at : at + MAX_RANGES_IN_ROW]}
+            for at in range(0, len(ranges), MAX_RANGES_IN_ROW)
+        ]
+        self.marked = ()
+        acked = self.acked if self.with_acks or self._reads else 0
+        if acked > state.acked or self._reads:
+            marks = state.propose_marks(acked, self._reads or {}, ranges)
+            if marks is not None:
+                self.marked = tuple(row[0] for row in marks["m"])
+                rows.append(marks)
+        if self._receipts:
+            receipts = state.propose_receipts((c, u, to) for (c, u), to in self._receipts.items())
+            if receipts is not None:
+                rows.append(receipts)
+        self.committed = tuple(rows)
+        if not rows:
+            return None
+        return Proposal(tuple([bytes(msgpack.packb(row)) for row in rows]), bool(self.marked))
+
+    def _decide_account(self, state: UserState) -> list[Fields]:
+        assert self._accounts is not None
+        decided = self._accounts[0][0](state)
+        if isinstance(decided, Refusal):
+            self._account_answer = decided
+            return []
+        self._account_answer = True
+        return decided
+
+    def _decide_ranges(self, state: UserState) -> list[Range]:
+        ranges: list[Range] = []
+        for conversation, (notice, _) in self._notices.items():
+            known = state.conversations.get(conversation) or _NOTHING
+            log = self._logs[conversation]
+            if log is not None:
+                log = log.behind(known.held)
+            considered = max(known.held, notice.settled)
+            if log is not None:
+                ranges += visible_ranges(self._user, conversation, known, log, notice.settings)
+                considered = log.last
+            self._considered[conversation] = considered
+        return ranges
+
+    # -- answering ---------------------------------------------------------------------------------
+
+    def logs(self) -> dict[str, tuple[Record, ...]]:
+        """The records that the committed ranges speak of."""
+        return {c: log.records for c, log in self._logs.items() if log is not None}
+
+    def reply(self, state: UserState) -> None:
+        """Answer everybody: what was asked for is committed."""
+        for conversation, (_, replies) in self._notices.items():
+            for reply_to in replies:
+                reply_to.reply(self._considered[conversation])
+        for reply_to in self._receipt_replies:
+            reply_to.reply(True)
+        for conversation, reply_to in self._read_replies or ():
+            levels = state.conversation(conversation).levels
+            reply_to.reply((levels.read, state.unread(conversation)))
+        if self._accounts:
+            self._accounts[0][1].reply(self._account_answer)
+        for question, reply_to in self._questions or ():
+            reply_to.reply(question(state))
+
+    def reply_refused(self, refusal: Refusal) -> None:
+        """Nothing was written: those who can be told so are, the others ask again by themselves."""
+        waiting = [reply for _, replies in self._notices.values() for reply in replies]
+        for reply_to in [*waiting, *self._receipt_replies]:
+            reply_to.fail(CallError(refusal.message))
+        for _, reply_to in self._read_replies or ():
+            reply_to.reply(refusal)
+        if self._accounts:
+            self._accounts[0][1].reply(refusal)
+        for _, reply_to in self._questions or ():
+            reply_to.fail(CallError(refusal.message))
+
+
+_NOTHING = Held()

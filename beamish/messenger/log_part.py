@@ -1,0 +1,54 @@
+"""A stretch of a log, shared by all whom a notice tells of it.
+
+What every recipient would compute alike is computed once here: a message to a thousand members is
+looked at once, not a thousand times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from beamish.messenger.records import Record
+
+
+class LogPart:
+    """Consecutive records of a log, at least one.
+
+    Attributes:
+        records: in order.
+        first, last: their numbers.
+        plain: whether all are messages, so that nobody's membership changes in it.
+        authors: who wrote the messages.
+        size: bytes of the records.
+        ordinal: of the newest message, 0 without one.
+        at: time of the newest record, ms UTC.
+    """
+
+    __slots__ = ("at", "authors", "first", "last", "ordinal", "plain", "records", "size")
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = tuple(records)
+        self.first = self.records[0].n
+        self.last = self.records[-1].n
+        messages = [r.fields for r in self.records if r.fields["type"] == "message"]
+        self.plain = len(messages) == len(self.records)
+        self.authors = frozenset(fields["by"] for fields in messages)
+        self.size = sum(len(record.raw) for record in self.records)
+        self.ordinal: int = messages[-1]["ordinal"] if messages else 0
+        self.at: int = self.records[-1].fields["at"]
+
+    def behind(self, n: int) -> LogPart | None:
+        """The part behind record `n`, which is this part itself when it begins there."""
+        if n < self.first:
+            return self
+        if n >= self.last:
+            return None
+        return LogPart(self.records[n + 1 - self.first :])
+
+    def up_to(self, n: int) -> LogPart | None:
+        """The part up to record `n`."""
+        if n >= self.last:
+            return self
+        if n < self.first:
+            return None
+        return LogPart(self.records[: n + 1 - self.first])
