@@ -19,7 +19,6 @@ import errno
 import ipaddress
 import logging
 import os
-import random
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -34,6 +33,7 @@ from beamish.cli.files import raise_file_limit
 from beamish.cli.ready_file import ReadyFile
 
 if TYPE_CHECKING:
+    from beamish.cli.injection import InjectionWatch
     from beamish.gateway import Gateway
     from beamish.node import Node, NodeConfig
     from beamish.protocol.limits import Limits
@@ -57,6 +57,7 @@ class ServeOptions:
     origin: tuple[str, ...]
     max_connections: int
     inbox: int
+    disk_reserve: int
     argon2_memory: int
     argon2_time: int
     inject_crashes: float
@@ -120,6 +121,13 @@ def is_loopback(host: str) -> bool:
     default=10_000,
     show_default=True,
     help="Newest updates that each inbox keeps at least.",
+)
+@click.option(
+    "--disk-reserve",
+    type=click.IntRange(0),
+    default=256,
+    show_default=True,
+    help="MiB of free disk below which new messages are refused.",
 )
 @click.option(
     "--argon2-memory",
@@ -213,7 +221,9 @@ class Server:
         options = self.options
         async with trio.open_nursery() as nursery:
             gateway = await open_port(nursery, options, node)
-            nursery.start_soon(serve_control, _Figures(node, gateway), listen(options.data))
+            watch = self._watch_injection(nursery, node)
+            figures = _Figures(node, gateway, watch)
+            nursery.start_soon(serve_control, figures, listen(options.data))
             self._serving = True
             self._ready.write(gateway.http_url, gateway.ws_url)
             click.echo(f"Beamish serves {gateway.http_url}")
@@ -221,6 +231,15 @@ class Server:
             await self._end(node, gateway)
             nursery.cancel_scope.cancel()
             (options.data / "control.sock").unlink(missing_ok=True)
+
+    def _watch_injection(self, nursery: trio.Nursery, node: Node) -> InjectionWatch | None:
+        from beamish.cli.injection import InjectionWatch
+
+        if not self.options.inject_crashes:
+            return None
+        watch = InjectionWatch(node)
+        nursery.start_soon(watch.run)
+        return watch
 
     async def _end(self, node: Node, gateway: Gateway) -> None:
         logger.info("stopping")
@@ -239,21 +258,25 @@ class StartError(Exception):
 class _Figures:
     """A node with its gateway's figures beside its own, for the control socket."""
 
-    def __init__(self, node: Node, gateway: Gateway) -> None:
+    def __init__(self, node: Node, gateway: Gateway, watch: InjectionWatch | None) -> None:
         self.add_user = node.add_user
         self.users = node.users
         self._node = node
         self._gateway = gateway
+        self._watch = watch
 
     def statistics(self) -> dict[str, object]:
-        """Figures of both, and what identifies the process."""
-        served = {"pid": os.getpid(), "http": self._gateway.http_url, "ws": self._gateway.ws_url}
-        return served | {"gateway": self._gateway.statistics()} | self._node.statistics()
+        """Figures of all, and what identifies the process."""
+        gateway = self._gateway
+        figures = {"pid": os.getpid(), "http": gateway.http_url, "ws": gateway.ws_url}
+        figures |= {"gateway": gateway.statistics()} | self._node.statistics()
+        return figures if self._watch is None else figures | {"injected": self._watch.statistics()}
 
 
 def node_config(options: ServeOptions) -> NodeConfig:
     """The node that the options describe."""
-    from beamish.messenger.faults import CrashInjector, NoFaults
+    from beamish.cli.injection import injector
+    from beamish.messenger.faults import NoFaults
     from beamish.messenger.settings import MessengerSettings
     from beamish.node import NodeConfig
 
@@ -263,16 +286,17 @@ def node_config(options: ServeOptions) -> NodeConfig:
         argon2_memory_kib=options.argon2_memory,
         argon2_time=options.argon2_time,
     )
-    faults: CrashInjector = NoFaults()
-    if options.inject_crashes:
-        source = random.Random(options.inject_seed)  # noqa: S311  # repeatable, not secret
-        kinds = frozenset(options.inject_into)
-        faults = CrashInjector(options.inject_crashes, source, kinds)
+    probability = options.inject_crashes
     return NodeConfig(
         data=options.data,
         settings=settings,
-        faults=faults,
-        journal_options={"sync_delay_s": options.inject_sync_delay / 1000},
+        faults=injector(probability, options.inject_into, options.inject_seed)
+        if probability
+        else NoFaults(),
+        journal_options={
+            "sync_delay_s": options.inject_sync_delay / 1000,
+            "reserve_bytes": options.disk_reserve << 20,
+        },
     )
 
 

@@ -27,10 +27,12 @@ LONGEST_DISPLAY = 64
 CLIENT_SETTINGS = Settings(
     backoff_first=0.1,
     backoff_cap=2.0,
+    steady=1.0,
     connect_timeout=20.0,
     login_timeout=600.0,
     ping_after=30.0,
     ping_timeout=30.0,
+    ack_delay=1.0,
 )
 """A replay has thousands of clients in one process and wants them back soon after a restart."""
 

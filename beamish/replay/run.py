@@ -64,6 +64,11 @@ class Progress:
         """Messages that are written and not yet answered."""
         return 0 if self.ledger is None else self.ledger.sent - self.ledger.acknowledged
 
+    @property
+    def acknowledged(self) -> int:
+        """Messages that were answered *sent*."""
+        return 0 if self.ledger is None else self.ledger.acknowledged
+
 
 async def play(
     plan: Plan,

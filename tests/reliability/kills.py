@@ -2,10 +2,10 @@
 
     python -m tests.reliability.kills [--kills N] [--direct] [--seed S] [--json FILE] LOG...
 
-Each kill is recorded: the phase, whether the node was still starting, how many messages were written
-and unanswered at that moment (the clients know), and how many streams had open obligations on the
-dead node's disk. A kill with neither hit nothing; more than one in five of those is a failure of the
-harness. When a replay is over before all kills are done, another one begins on the same node.
+Each kill is recorded: the phase, whether the node was still starting, how many messages were
+written and unanswered at that moment (the clients know), and how many streams had open obligations
+on the dead node's disk. A kill with neither hit nothing; more than one in five of those is a
+failure of the harness. When a replay is over before all kills are done, another begins on the node.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from pathlib import Path
 import trio
 
 from beamish.cli.files import raise_file_limit
-from beamish.replay import PlaySettings, Progress, Report, play, plan_direct, plan_groups, read_log
+from beamish.replay import PlaySettings, Progress, Report, plan_direct, plan_groups, play, read_log
 from beamish.replay.plan import Plan
 from tests.reliability.node import NodeUnderTest
+from tests.reliability.probe import poll
 
 IDLE_SHARE = 0.2
 START_UP_SHARE = 0.3
+WORTH_WITHIN = 600.0
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class KillRun:
 
 
 class Killer:
-    """Kills `node` at random moments while there is something to hit."""
+    """Kills `node` at random moments, or as soon after as a message is under way."""
 
     def __init__(
         self,
@@ -96,8 +98,7 @@ class Killer:
         """All kills; the node is ready at the end."""
         while len(self.run.kills) < self.kills:
             await trio.sleep(self.source.uniform(*self.pause))
-            while not self._worth_it():
-                await trio.sleep(0.05)
+            await poll(self._worth_it, 0.005, WORTH_WITHIN)
             self._kill(starting=False)
             while len(self.run.kills) < self.kills and self.source.random() < START_UP_SHARE:
                 self.node.spawn()
@@ -107,7 +108,7 @@ class Killer:
         self.done.set()
 
     def _worth_it(self) -> bool:
-        return self.progress.phase in ("playing", "settling")
+        return self.progress.phase == "playing" and self.progress.unanswered > 0
 
     def _kill(self, *, starting: bool) -> None:
         unanswered = self.progress.unanswered
@@ -125,7 +126,7 @@ async def run_kills(
     pause: tuple[float, float],
     options: Sequence[str] = (),
 ) -> KillRun:
-    """Replays of `plan` until `kills` kills are done; `pause`: least and most seconds in between."""
+    """Replays of `plan` until `kills` kills are done, `pause[0]` to `pause[1]` s between two."""
     run = KillRun()
     node = NodeUnderTest(folder, options)
     try:
@@ -179,10 +180,8 @@ def main() -> int:
         run = trio.run(go)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(run.as_json(), indent=2) + "\n")
-    for number, kill in enumerate(run.kills, 1):
-        print(number, kill)
-    for report in run.reports:
-        print(report)
+    for line in [*run.kills, *run.reports]:
+        print(line)
     run.check()
     return 0
 

@@ -27,6 +27,7 @@ def options(**changes: object) -> ServeOptions:
         "origin": (),
         "max_connections": 100,
         "inbox": 10_000,
+        "disk_reserve": 256,
         "argon2_memory": 64,
         "argon2_time": 1,
         "inject_crashes": 0.0,

@@ -50,7 +50,8 @@ class FakeNode:
         self.most_outstanding = 0
         self.drops = 0
         self.closed_registration = False
-        self.reachable = True
+        self.reachable = trio.Event()
+        self.reachable.set()
         self.deliver: Callable[[FakeClient, str, Record], list[Record]] = lambda _c, _id, r: [r]
         self.refuse_text = ""
         self.work, self.to_do = trio.open_memory_channel[Callable[[], None]](math.inf)
@@ -74,8 +75,7 @@ class FakeNode:
 
     @asynccontextmanager
     async def open(self, urls: Any, **options: Any) -> AsyncIterator[FakeClient]:
-        while not self.reachable:
-            await trio.sleep(1)
+        await self.reachable.wait()
         if options.get("register"):
             if self.closed_registration:
                 raise NotAllowed("forbidden", "registration is closed")
@@ -102,7 +102,7 @@ class FakeClient:
 
     @property
     def connected(self) -> bool:
-        return self.node.reachable
+        return self.node.reachable.is_set()
 
     def wake(self) -> None:
         self.node.nursery.start_soon(self._take)
@@ -140,7 +140,7 @@ class FakeClient:
 
         node.work.send_nowait(carry_out)
 
-    async def create_group(self, title: str, members: list[str], *, open: bool) -> Changed:
+    async def create_group(self, title: str, members: list[str], *, open: bool) -> Changed:  # noqa: A002
         assert open
         await trio.sleep(self.node.delay)
         conversation = f"g:{title}"
@@ -165,9 +165,7 @@ class FakeClient:
 
     async def snapshot(self) -> list[Record]:
         await trio.sleep(self.node.delay)
-        last = {}
-        for conversation, n in self.node.inboxes[self.name]:
-            last[conversation] = n
+        last = dict(self.node.inboxes[self.name])
         return [{"conversation": conversation, "last": n} for conversation, n in last.items()]
 
 
@@ -247,7 +245,7 @@ async def test_paced_lines_come_at_their_time(node: FakeNode, autojump_clock: ob
     report = await run(node, plan_groups([parse_log("x", log.encode())]), speed=10.0)
     assert report.clean, report
     assert report.wall_s == pytest.approx(120 / 10, abs=0.1)
-    assert report.latency_ms["max"] == pytest.approx(20, abs=5)
+    assert 0 < (report.latency_ms["max"] or 0) < 50
 
 
 async def test_lost_deliveries_are_reported_after_the_quiet_time(
@@ -279,7 +277,7 @@ async def test_a_message_refused_for_good_is_reported(
 
 
 async def test_without_a_node_the_run_gives_up(node: FakeNode, autojump_clock: object) -> None:
-    node.reachable = False
+    node.reachable = trio.Event()
     began = trio.current_time()
     with pytest.raises(NoNode, match=r"No node could be reached at ws://fake/ws for 60 s"):
         await run(node, sample())
@@ -289,11 +287,11 @@ async def test_without_a_node_the_run_gives_up(node: FakeNode, autojump_clock: o
 async def test_a_node_that_comes_back_in_time_is_no_reason_to_give_up(
     node: FakeNode, autojump_clock: object
 ) -> None:
-    node.reachable = False
+    node.reachable = trio.Event()
 
     async def come_back() -> None:
         await trio.sleep(50)
-        node.reachable = True
+        node.reachable.set()
 
     node.nursery.start_soon(come_back)
     assert (await run(node, sample())).clean
@@ -308,21 +306,19 @@ async def test_closed_registration_ends_the_run_with_a_sentence(
 
 
 async def test_progress_tells_phase_and_counts(node: FakeNode, autojump_clock: object) -> None:
-    progress = Progress()
-    seen: list[str] = []
+    phases: list[str] = []
 
-    async def look() -> None:
-        while True:
-            if progress.phase not in seen:
-                seen.append(progress.phase)
-            await trio.sleep(0.005)
+    class Watched(Progress):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "phase":
+                phases.append(value)
 
-    node.nursery.start_soon(look)
+    progress = Watched()
     report = await play(sample(), settings(), progress=progress, opener=node.open)
-    assert seen[:4] == ["registering", "playing", "settling", "reading"]
-    assert progress.phase == "judging"
+    assert phases[-5:] == ["registering", "playing", "settling", "reading", "judging"]
     assert (report.delivered, progress.expected) == (990, 990)
-    assert math.isfinite(report.wall_s)
+    assert (progress.acknowledged, progress.unanswered) == (121, 0)
 
 
 def test_settings_that_could_never_work_are_refused() -> None:
