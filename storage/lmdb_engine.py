@@ -4,6 +4,11 @@ The trio thread only queues and is only told. The commit thread takes all that h
 last commit ran, writes it in one transaction with a sync, and hands all completions over in one
 batch. The reader thread answers what waits in one short transaction and does the same. Both are
 threads of the journal's own, apart from trio's pool, so that nothing else can fill it.
+
+A busy trio thread gives up the interpreter once in a switch interval only, and a commit asks for it
+several times. Measured with a trio thread that never idles: at Python's 5 ms half as many commits a
+second as at 0.5 ms, and several times the p99. A program of its own sets
+``sys.setswitchinterval(0.0005)``; a library does not decide that for others.
 """
 
 from __future__ import annotations
