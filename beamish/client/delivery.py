@@ -28,6 +28,9 @@ from beamish.client.wire import Item
 OnRecords = Callable[[str, list[Record]], None]
 OnEvent = Callable[[Event], None]
 
+_NEVER_FILLED: deque[Item | Event] = deque(maxlen=0)
+"""Stands for the iterator's queue where the hook is used: an empty deque takes 760 bytes."""
+
 
 class Delivery:
     """The way from the store to the application.
@@ -51,9 +54,9 @@ class Delivery:
         self._on_records = on_records
         self._on_event = on_event
         self._limit = limit
-        self._ready: deque[Item | Event] = deque()
+        self._ready: deque[Item | Event] = _NEVER_FILLED if on_records else deque()
         self._waiting = 0
-        self._levels: deque[tuple[int, int]] = deque()
+        self._levels: list[tuple[int, int]] = []
         self._current: Item | Event | None = None
         self._events: Sequence[Event] = ()
         self._position = 0
@@ -82,6 +85,8 @@ class Delivery:
         if self._on_records is None:
             self._ready.extend(items)
             self._waiting += sum(map(_weight, items))
+            if self._levels and self._levels[-1][0] == last:
+                self._levels.pop()
             self._levels.append((last, number))
             self._raise_level()
             self._news.set()
@@ -168,7 +173,7 @@ class Delivery:
     def _raise_level(self) -> None:
         levels = self._levels
         while levels and (self._store.durable or levels[0][0] <= self.taken):
-            self.ackable = levels.popleft()[1]
+            self.ackable = levels.pop(0)[1]
 
 
 def _weight(item: Item) -> int:

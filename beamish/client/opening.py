@@ -23,6 +23,9 @@ from beamish.client.store import MemoryStore, Store, StoredState
 from beamish.client.transport import Codec, Connect, websocket_connector
 from beamish.client.wire import Item, wire
 
+_SYSTEM_RANDOM = SystemRandom()
+"""Shared: each holds 2.5 kB of a generator's state that it never uses."""
+
 
 @asynccontextmanager
 async def open_client(
@@ -56,7 +59,7 @@ async def open_client(
     if not addresses:
         raise ValueError("open_client needs the address of a node: ws://HOST:PORT/ws")
     store = MemoryStore() if store is None else store
-    random = SystemRandom() if random is None else random
+    random = random or _SYSTEM_RANDOM
     state = await store.load()
     try:
         if state.identity is not None and state.identity.user != user:

@@ -6,7 +6,6 @@ waiting task, which bounds their number. Cancelling that task drops the question
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -44,7 +43,7 @@ class Questions:
         self.refusals = 0
         self.trouble: CommandError | None = None
         self._random = random
-        self._waiting: deque[Question] = deque()
+        self._waiting: list[Question] = []
         self._outstanding: dict[Question, None] = {}
 
     def add(self, question: Question) -> None:
@@ -60,7 +59,7 @@ class Questions:
     def write(self, link: Link, now: float, limit: int) -> Iterator[bytes]:
         """The questions to ask now, at most `limit`, as encoded items."""
         for _ in range(min(limit, len(self._waiting))):
-            question = self._waiting.popleft()
+            question = self._waiting.pop(0)
             if question.resume_at > now:
                 self._waiting.append(question)
                 continue
@@ -78,7 +77,7 @@ class Questions:
 
     def connection_lost(self) -> None:
         """What is outstanding is to be asked again, before newer questions."""
-        self._waiting.extendleft(reversed(self._outstanding))
+        self._waiting[:0] = self._outstanding
         self._outstanding.clear()
 
     def _answer(self, question: Question, item: Item) -> None:
@@ -96,7 +95,7 @@ class Questions:
         error = error_from(item["error"])
         if error.code == "unauthenticated":
             self.trouble = error
-            self._waiting.appendleft(question)
+            self._waiting.insert(0, question)
         elif error.retryable:
             self.refusals += 1
             if question.backoff is None:

@@ -14,7 +14,6 @@ handed to the application. One client uses it at a time. The client's promises r
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -128,7 +127,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._state = StoredState()
         self._commands: dict[tuple[str, str], StoredCommand] = {}
-        self._items: deque[tuple[int, list[Item]]] = deque()
+        self._items: list[tuple[int, list[Item]]] = []
         self._claimed = False
 
     async def load(self) -> StoredState:
@@ -182,8 +181,10 @@ class MemoryStore:
     def taken(self, sequence: int) -> None:
         """Forget the items up to `sequence`."""
         items = self._items
-        while items and items[0][0] <= sequence:
-            items.popleft()
+        gone = 0
+        while gone < len(items) and items[gone][0] <= sequence:
+            gone += 1
+        del items[:gone]
         if items:
             last, chunk = items[0]
             done = len(chunk) - (last - sequence)
