@@ -168,7 +168,7 @@ export function complaint(error) {
     exists: "This name is taken.",
     not_found: "There is no such user.",
     forbidden: "You are not allowed to do this.",
-    not_member: "You are not a member of this group.",
+    not_member: "You are not a member here.",
     overloaded: "The node is busy. Try again in a moment.",
     rate_limited: "Too many attempts. Try again in a moment.",
     storage_unavailable: "The node cannot store anything at the moment. Try again later.",

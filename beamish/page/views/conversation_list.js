@@ -20,7 +20,7 @@ export class ConversationList {
     this.selected = null;
     this.search = h("input", {
       type: "search",
-      placeholder: "Search, or a user name to write to",
+      placeholder: "Search or user name",
       "aria-label": "Search conversations",
       oninput: () => this.update(),
       onkeydown: (event) => this.#onSearchKey(event),

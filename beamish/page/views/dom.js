@@ -57,7 +57,8 @@ export function phrase(parts) {
 
 /**
  * Make the children of `parent` those that `blocks` describe, in order, touching only what differs. A block is
- * `{key, look, make}`: `look` is a string that changes when the element must be made anew by `make()`.
+ * `{key, look, make, touch?}`: `look` is a string that changes when the element must be made anew by `make()`;
+ * what changes often without that is done to the element by `touch(element)`.
  */
 export function reconcile(parent, blocks) {
   const known = new Map();
@@ -65,7 +66,7 @@ export function reconcile(parent, blocks) {
     known.set(child.dataset.key, child);
   }
   let place = parent.firstElementChild;
-  for (const { key, look, make } of blocks) {
+  for (const { key, look, make, touch } of blocks) {
     let element = known.get(key);
     known.delete(key);
     if (element !== undefined && element.dataset.look !== look) {
@@ -80,6 +81,7 @@ export function reconcile(parent, blocks) {
       element.dataset.key = key;
       element.dataset.look = look;
     }
+    touch?.(element);
     if (element === place) {
       place = place.nextElementSibling;
     } else {

@@ -7,7 +7,7 @@
  */
 
 import { isShown, tickOf } from "../conversation.js";
-import { count, dayName, dayOf, fullTimeOf, hueOf, isEmojiOnly, partsOf, phraseOf, timeOf } from "../text.js";
+import { complaint, count, dayName, dayOf, fullTimeOf, hueOf, isEmojiOnly, partsOf, phraseOf, timeOf } from "../text.js";
 import { Timeline } from "../timeline.js";
 import { fill, h, icon, phrase, reconcile } from "./dom.js";
 import { tick } from "./tick.js";
@@ -84,11 +84,11 @@ export class Messages {
 
   // --- scrolling -----------------------------------------------------------------------------------------
 
-  /** The first element on screen, and where it is. */
+  /** The first record on screen, and where it is. A day's name will not do: it sticks to the top. */
   #anchor() {
     const top = this.scroller.scrollTop;
     for (const element of this.list.children) {
-      if (element.offsetTop + element.offsetHeight > top) {
+      if (element.dataset.n !== undefined && element.offsetTop + element.offsetHeight > top) {
         return { key: element.dataset.key, offset: element.offsetTop - top };
       }
     }
@@ -259,11 +259,12 @@ export class Messages {
     const isFirst = before === null || before.by !== record.by || record.at - before.at > TOGETHER_MS;
     const author = row.kind === "group" && !isOwn && isFirst ? this.engine.displayOf(record.by) : null;
     const state = isOwn ? this.#stateOf(row, record) : null;
-    const look = JSON.stringify([isFirst, author, state, record.text, record.failed?.message]);
+    const look = JSON.stringify([isFirst, author, record.text, record.failed?.code]);
     // A message keeps its element when it is no longer waiting but sent.
     const isOwnDevice = isOwn && record.tag && record.device === this.engine.ledger.account?.device;
     const key = record.n === 0 || isOwnDevice ? `tag ${record.tag}` : `n ${record.n}`;
-    return { key, look, make: () => this.#bubble(record, { isOwn, isFirst, author, state }) };
+    const make = () => this.#bubble(record, { isOwn, isFirst, author, isFailed: state === "failed" });
+    return { key, look, make, touch: (element) => setState(element, record.n, state) };
   }
 
   #stateOf(row, record) {
@@ -273,14 +274,14 @@ export class Messages {
     return tickOf(row, record.n, this.engine.me);
   }
 
-  #bubble(record, { isOwn, isFirst, author, state }) {
-    const classes = [isOwn ? "own" : "other", isFirst ? "first" : "more", state === "failed" ? "failed" : "fine"];
+  #bubble(record, { isOwn, isFirst, author, isFailed }) {
+    const classes = [isOwn ? "own" : "other", isFirst ? "first" : "more", isFailed ? "failed" : "fine"];
     const jumbo = isEmojiOnly(record.text) ? ".jumbo" : "";
     const when = h("time", { datetime: new Date(record.at).toISOString(), title: fullTimeOf(record.at) }, timeOf(record.at));
     const speaker = isOwn ? "You" : this.engine.displayOf(record.by);
     return h(
       `div.message.${classes.join(".")}`,
-      { "data-n": record.n },
+      {},
       h(
         "div.bubble",
         {},
@@ -288,9 +289,10 @@ export class Messages {
           ? h("span.unseen", {}, `${speaker}: `)
           : h(`div.author.hue-${hueOf(record.by)}`, {}, h("bdi", {}, author)),
         h(`div.text${jumbo}`, { dir: "auto" }, ...textNodes(record.text)),
-        h("span.meta", {}, when, state === null ? null : tick(state)),
+        // Ticks come and go while one reads: they are there to be asked for, not to be announced.
+        h("span.meta", { "aria-live": "off" }, when),
       ),
-      state === "failed" ? this.#failure(record) : null,
+      isFailed ? this.#failure(record) : null,
     );
   }
 
@@ -299,10 +301,20 @@ export class Messages {
     return h(
       "div.failure",
       { role: "alert" },
-      h("span", {}, `Not sent. ${failed.message}`),
+      h("span", {}, `Not sent. ${complaint(failed)}`),
       h("button.link", { type: "button", onclick: () => outbox.retry(position) }, "Send again"),
       h("button.link", { type: "button", onclick: () => outbox.discard(position) }, "Delete"),
     );
+  }
+}
+
+/** Show how far a message has come, and under which number it stands, without making it anew. */
+function setState(element, n, state) {
+  element.dataset.n = n;
+  if (state !== null && element.dataset.state !== state) {
+    element.dataset.state = state;
+    element.querySelector(".tick")?.remove();
+    element.querySelector(".meta").append(tick(state));
   }
 }
 

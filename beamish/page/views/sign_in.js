@@ -1,4 +1,4 @@
-/** Logging in and registering. `onDone` is not needed: the engine's state tells when it worked. */
+/** Logging in and registering; the engine's state tells everybody else when it worked. */
 
 import { complaint } from "../text.js";
 import { isUserName } from "../protocol.js";
@@ -31,8 +31,36 @@ export class SignIn {
   }
 
   #build() {
-    const kept = this.user?.value ?? "";
-    this.user = h("input", {
+    this.user = this.#userInput(this.user?.value ?? "");
+    this.display = h("input", { name: "name", id: "display", autocomplete: "name", maxlength: "64" });
+    this.password = this.#passwordInput();
+    this.problem = h("p.problem", { role: "alert" });
+    this.button = h("button.primary", { type: "submit" }, this.isNew ? "Create account" : "Log in");
+    const { isNew } = this;
+    const reason = REASONS[this.engine.state.why];
+    const onsubmit = (event) => this.#submit(event);
+    const form = h(
+      "form.card",
+      { onsubmit, novalidate: true },
+      h("div.brand", {}, icon("logo"), h("h1", {}, "Beamish")),
+      h("p.tagline", {}, isNew ? "A name, a password, and you are in." : "Good to see you."),
+      reason ? h("p.reason", { role: "status" }, reason) : null,
+      h("label", { for: "user" }, "User name"),
+      this.user,
+      isNew ? h("p.hint", {}, "Small letters, digits, dot, dash, underscore.") : null,
+      isNew ? [h("label", { for: "display" }, "Your name, as others see it"), this.display] : null,
+      h("label", { for: "password" }, "Password"),
+      this.password,
+      isNew ? h("p.hint", {}, "At least 8 characters.") : null,
+      this.problem,
+      this.button,
+      this.#switch(),
+    );
+    fill(this.element, form);
+  }
+
+  #userInput(value) {
+    return h("input", {
       name: "username",
       id: "user",
       autocomplete: "username",
@@ -40,10 +68,12 @@ export class SignIn {
       spellcheck: "false",
       maxlength: "64",
       required: true,
-      value: kept,
+      value,
     });
-    this.display = h("input", { name: "name", id: "display", autocomplete: "name", maxlength: "64" });
-    this.password = h("input", {
+  }
+
+  #passwordInput() {
+    return h("input", {
       name: "password",
       id: "password",
       type: "password",
@@ -52,29 +82,6 @@ export class SignIn {
       maxlength: "256",
       required: true,
     });
-    this.problem = h("p.problem", { role: "alert" });
-    this.button = h("button.primary", { type: "submit" }, this.isNew ? "Create account" : "Log in");
-    const reason = REASONS[this.engine.state.why];
-    fill(
-      this.element,
-      h(
-        "form.card",
-        { onsubmit: (event) => this.#submit(event), novalidate: true },
-        h("div.brand", {}, icon("logo"), h("h1", {}, "Beamish")),
-        h("p.tagline", {}, this.isNew ? "A name, a password, and you are in." : "Good to see you."),
-        reason ? h("p.reason", { role: "status" }, reason) : null,
-        h("label", { for: "user" }, "User name"),
-        this.user,
-        this.isNew ? h("p.hint", {}, "Small letters, digits, dot, dash, underscore.") : null,
-        this.isNew ? [h("label", { for: "display" }, "Your name, as others see it"), this.display] : null,
-        h("label", { for: "password" }, "Password"),
-        this.password,
-        this.isNew ? h("p.hint", {}, "At least 8 characters.") : null,
-        this.problem,
-        this.button,
-        this.#switch(),
-      ),
-    );
   }
 
   #switch() {

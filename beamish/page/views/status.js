@@ -40,7 +40,7 @@ function sentence(phase, retryAt) {
   }
   if (phase === "waiting") {
     const seconds = Math.max(1, Math.round((retryAt - performance.now()) / 1000));
-    return `No connection. Trying again in ${seconds} s.`;
+    return `No connection. Next try in ${seconds}\u00a0s.`;
   }
   return "The node closed the connection.";
 }

@@ -239,10 +239,35 @@ def test_old_messages_come_as_one_scrolls_up_and_stay_in_order(window, name, nod
             break
         scroller.evaluate("element => { element.scrollTop = 0; }")
         expect(phone.page.locator(".message .text").first).not_to_have_text(shown[0])
+        # What was on screen has stayed there: the page above it came in above.
+        expect(phone.message(shown[0])).to_be_in_viewport()
     assert seen == set(texts)
     phone.page.get_by_role("button", name=re.compile("To the newest")).click()
     expect(phone.message("message 700")).to_be_visible()
     expect(phone.message("message 700")).to_be_in_viewport()
+
+
+def test_a_conversation_opens_where_the_unread_begin(window, name, node) -> None:
+    anna = window().register(name("anna"), "Anna")
+    ben = window().register(name("ben"), "Ben")
+    ben.write_to(name("anna"))
+    ben.say("read already")
+    anna.open("Ben")
+    ben.expect_tick("read already", "Read")
+    anna.page.goto(f"{node.url}#/")
+    conversation = direct(name("anna"), name("ben"))
+    node.say(name("ben"), conversation, [f"news {number}" for number in range(1, 101)])
+    anna.expect_unread("Ben", 100)
+    anna.open("Ben")
+    expect(anna.page.get_by_text("New messages")).to_be_in_viewport()
+    expect(anna.message("news 1")).to_be_in_viewport()
+    expect(anna.message("news 100")).not_to_be_in_viewport()
+    # Only what was on screen counts as read.
+    unread = anna.page.get_by_role("button", name=re.compile(r"newest message, \d+ unread"))
+    unread.click()
+    expect(anna.message("news 100")).to_be_in_viewport()
+    row = anna.page.get_by_role("navigation").get_by_role("button", name="Ben")
+    expect(row.locator(".badge")).to_have_count(0)
 
 
 def test_one_tab_of_a_profile_is_the_device_and_another_can_take_over(window, name) -> None:
