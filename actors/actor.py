@@ -28,9 +28,10 @@ from actors import timers as _timers
 from actors.errors import ActorError
 from actors.handlers import Behaviour
 from actors.lifecycle import send_exit, send_kill, start, stop_self
+from actors.mailbox import push_front
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc, Normal
-from actors.ref import LocalRef, Ref
+from actors.ref import QUEUED, LocalRef, Ref
 from actors.reply import ReplyTo, reply_to
 from actors.waits import Sleep, wait_for
 
@@ -81,10 +82,9 @@ class Actor:
 
     def continue_with(self, message: object) -> None:
         """Handle `message` next, before everything in the mailbox (OTP: ``{continue, _}``)."""
-        self.ref.put(message)
-        mailbox = self.ref.mailbox
-        assert mailbox is not None
-        mailbox.rotate(1)
+        push_front(self.ref, message)
+        if self.ref.status < QUEUED:
+            self.ref.scheduler.enqueue(self.ref)
 
     async def spawn(
         self,

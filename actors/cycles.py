@@ -9,12 +9,15 @@ a handler count as waits of its actor, since the handler cannot end before them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.protection import protect
 
 if TYPE_CHECKING:
     from actors.ref import LocalRef
+
+MAX_FOLLOWED: Final = 32
+"""Waits followed when a call is made."""
 
 
 def find_cycle(caller: LocalRef, callee: LocalRef, limit: int | None) -> list[LocalRef] | None:

@@ -8,6 +8,7 @@ method by name handles the message with its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from actors.messages import NoReply, Request
@@ -90,21 +91,29 @@ def on(message_type: Any) -> Any:
 
 
 class Behaviour:
-    """What the runtime needs to know of an actor class, compiled once for each class."""
+    """What the runtime needs to know of an actor class, compiled once for each class.
+
+    ``coroutines`` holds the handlers that are ``async def``, ``handlers`` all others;
+    ``rest_limit`` is how many messages may wait beside the oldest.
+    """
 
     __slots__ = (
+        "coroutines",
         "fallback",
         "handlers",
         "init",
         "mailbox_limit",
         "name",
+        "rest_limit",
         "run",
         "terminate",
     )
 
     def __init__(self, cls: type[Actor], base: type[Actor] | None) -> None:
         self.name = cls.__qualname__
-        self.handlers: dict[type, Callable[[Any, Any], Any]] = _table(cls)
+        table = _table(cls)
+        self.coroutines = {kind: h for kind, h in table.items() if iscoroutinefunction(h)}
+        self.handlers = {kind: h for kind, h in table.items() if kind not in self.coroutines}
         self.fallback: Callable[[Any, Any], Any] = cls.handle_info
         self.init = cls.init if base is not None and cls.init is not base.init else None
         self.terminate = (
@@ -117,6 +126,7 @@ class Behaviour:
                 f"{self.name}.mailbox_limit is {self.mailbox_limit!r}; "
                 "it must be an int of at least 1"
             )
+        self.rest_limit = self.mailbox_limit - 1
         if base is not None:
             expose(cls)
 

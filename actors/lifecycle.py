@@ -27,6 +27,7 @@ from actors.errors import (
     Unwind,
 )
 from actors.links import add_link, announce_end, links_of, remove_link, ties_of
+from actors.mailbox import take_all
 from actors.messages import Exit
 from actors.protection import protect
 from actors.reasons import ExitReason, Ignored, Killed, Normal, Shutdown, crashed
@@ -187,15 +188,15 @@ def reason_of(ref: LocalRef, error: BaseException) -> tuple[ExitReason, bool]:
 def finalize(ref: LocalRef, reason: ExitReason) -> None:
     """The actor's code has ended for good: take the actor out of the world and tell everybody."""
     scheduler = ref.scheduler
-    control, mailbox, entry = ref.control, ref.mailbox, ref.entry
+    control, entry, waiting = ref.control, ref.entry, take_all(ref)
     ref.status = DEAD
     ref.entry = reason
-    ref.actor = ref.control = ref.mailbox = ref.turn = ref.waiting = None
+    ref.actor = ref.control = ref.turn = ref.waiting = None
     scheduler.names.release(ref)
     scheduler.table.pop(ref, None)
     scheduler.reporter.counters.ended += 1
     drop_timers(ref)
-    _fail_calls(ref, entry, mailbox, reason)
+    _fail_calls(ref, entry, waiting, reason)
     if control is not None:
         if control.zombie is not None:
             scheduler.wheel.remove(control.zombie)
@@ -224,20 +225,17 @@ def _forget_links(ref: LocalRef) -> None:
         remove_link(ref, parent)
 
 
-def _fail_calls(ref: LocalRef, entry: Any, mailbox: Any, reason: ExitReason) -> None:
+def _fail_calls(ref: LocalRef, entry: Any, waiting: list[Any], reason: ExitReason) -> None:
     if isinstance(entry, Call):
         entry.resolve(None, CalleeDied(ref, reason))
     if ref.ties is not None:
         for call in ref.ties.owed:
             call.resolve(None, CalleeDied(ref, reason))
-    if not mailbox:
-        return
-    reporter = ref.scheduler.reporter
-    for waiting in mailbox:
-        if isinstance(waiting, Call):
-            waiting.resolve(None, CalleeDied(ref, reason))
+    for message in waiting:
+        if isinstance(message, Call):
+            message.resolve(None, CalleeDied(ref, reason))
         else:
-            reporter.dead_letter(ref, waiting)
+            ref.scheduler.reporter.dead_letter(ref, message)
 
 
 def join(ref: LocalRef) -> Wait:

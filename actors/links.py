@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.mailbox import append, take_all
 from actors.messages import Down
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc
@@ -106,15 +107,10 @@ def demonitor(record: MonitorRef, *, flush: bool) -> None:
             record.ref.ties.watchers.pop(record, None)
         if record.watcher.ties is not None:
             record.watcher.ties.monitors.pop(record, None)
-    elif flush and record.watcher.mailbox:
-        kept = [
-            entry
-            for entry in record.watcher.mailbox
-            if not (type(entry) is Down and entry.monitor is record)
-        ]
-        if len(kept) < len(record.watcher.mailbox):
-            record.watcher.mailbox.clear()
-            record.watcher.mailbox.extend(kept)
+    elif flush:
+        for entry in take_all(record.watcher):
+            if not (type(entry) is Down and entry.monitor is record):
+                append(record.watcher, entry)
 
 
 def announce_end(ref: LocalRef, reason: ExitReason) -> None:

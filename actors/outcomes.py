@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from actors.control import control_of, is_exiting
 from actors.errors import CallError, Reject, Unhandled
 from actors.lifecycle import finalize, reason_of, stop_self
+from actors.mailbox import EMPTY
 from actors.messages import NO_REPLY
 from actors.protection import protect
 from actors.reasons import Normal
@@ -128,7 +129,7 @@ def release(scheduler: Scheduler, ref: LocalRef) -> None:
     """The actor has nothing in hand any more: on to its next messages, or to rest."""
     ref.entry = None
     ref.waiting = None
-    if ref.control is not None or ref.mailbox:
+    if ref.control is not None or ref.first is not EMPTY or ref.mailbox:
         scheduler.enqueue(ref)
     else:
         scheduler.rest(ref)

@@ -15,17 +15,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
 from actors._trio_internals import is_clean
 from actors.control import Control
+from actors.cycles import MAX_FOLLOWED, find_cycle
 from actors.errors import Busy, CallCycle, CalleeDied
+from actors.mailbox import EMPTY, append, length
 from actors.messages import Answer, Request
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc
-from actors.waits import Call, RequestCall, park, wait_in_task
+from actors.waits import Call, RequestCall, give_way, park, wait_in_task
 
 if TYPE_CHECKING:
     from actors.actor import Actor
@@ -99,6 +102,7 @@ class LocalRef(Ref):
         "behaviour",
         "control",
         "entry",
+        "first",
         "links",
         "mailbox",
         "name",
@@ -121,6 +125,7 @@ class LocalRef(Ref):
         self.actor: Actor | None = None
         self.parent: LocalRef | None = None
         self.status = IDLE
+        self.first: Any = EMPTY
         self.mailbox: deque[Any] | None = None
         self.entry: Any = None
         self.turn: Turn | None = None
@@ -146,22 +151,29 @@ class LocalRef(Ref):
     @property
     def queue_length(self) -> int:
         """User messages that wait."""
-        return len(self.mailbox) if self.mailbox is not None else 0
+        return length(self)
 
     def cast(self, message: object) -> None:
         """Send `message` and forget it; see `Ref.cast`."""
         status = self.status
         mailbox = self.mailbox
-        if mailbox is None:
+        if mailbox is not None:
+            if len(mailbox) >= self.behaviour.rest_limit:
+                self.scheduler.reporter.dropped(self, message)
+                return
+            mailbox.append(message)
+        elif self.first is EMPTY:
             if status == DEAD:
                 self.scheduler.reporter.dead_letter(self, message)
                 return
-            spare = self.scheduler.spare
-            mailbox = self.mailbox = spare.pop() if spare else deque()
-        elif len(mailbox) >= self.behaviour.mailbox_limit:
+            self.first = message
+        elif self.behaviour.rest_limit == 0:
             self.scheduler.reporter.dropped(self, message)
             return
-        mailbox.append(message)
+        else:
+            spare = self.scheduler.spare
+            mailbox = self.mailbox = spare.pop() if spare else deque()
+            mailbox.append(message)
         if status < QUEUED:
             self.status = QUEUED
             scheduler = self.scheduler
@@ -173,11 +185,7 @@ class LocalRef(Ref):
         """Deliver a message that the actor has asked for, so that no bound applies."""
         if self.status == DEAD:
             return
-        mailbox = self.mailbox
-        if mailbox is None:
-            spare = self.scheduler.spare
-            mailbox = self.mailbox = spare.pop() if spare else deque()
-        mailbox.append(entry)
+        append(self, entry)
         if self.status < QUEUED:
             self.scheduler.enqueue(self)
 
@@ -198,21 +206,30 @@ class LocalRef(Ref):
         if caller is None:
             return await self._call_in_task(request, timeout)
         if (
-            self.status == IDLE
+            self.status <= QUEUED
             and scheduler.left > 0
             and scheduler.depth < MAX_DEPTH
             and is_clean(scheduler.leader, scheduler.base)
+            and (self.status == IDLE or scheduler.catch_up(self, caller))
         ):
             result: Any = scheduler.step_into(self, request, caller)
             if result.__class__ is not Call:
                 return result  # type: ignore[no-any-return]
             call: Call = result
         else:
-            self._check_callable(caller)
+            if scheduler.binding is not None:
+                await give_way(caller)
+            if self.waiting is not None or self.ties is not None or self is caller:
+                self._check_cycle(caller)
             call = Call(caller, self, request)
-            self.put(call)
-        if not call.done:
-            call.arm(timeout, scheduler.now())
+            self._put_call(call)
+        if not call.done or scheduler.binding is not None:
+            if scheduler.left > 0:
+                # Most calls are answered before the slice ends and never enter the wheel.
+                call.final = inf if timeout is None else timeout
+                scheduler.unarmed.append(call)
+            else:
+                call.arm(timeout, scheduler.now())
             caller.waiting = self
             await park(call)
         caller.waiting = None
@@ -220,27 +237,30 @@ class LocalRef(Ref):
             raise call.take_error()
         return call.value  # type: ignore[no-any-return]
 
-    def _check_callable(self, caller: LocalRef | None) -> None:
+    def _put_call(self, call: Call) -> None:
         if self.status == DEAD:
             raise CalleeDied(self, NoProc())
-        mailbox = self.mailbox
-        if mailbox is not None and len(mailbox) >= self.behaviour.mailbox_limit:
-            self.scheduler.reporter.counters.busy += 1
-            raise Busy(
-                f"the mailbox of {self!r} is full ({len(mailbox)} messages); try again later"
-            )
-        if caller is not None:
-            cycle = self.scheduler.find_cycle(caller, self)
-            if cycle is not None:
-                raise CallCycle(cycle)
+        waiting = length(self)
+        if waiting >= self.behaviour.mailbox_limit:
+            self.scheduler.counters.busy += 1
+            raise Busy(f"the mailbox of {self!r} is full ({waiting} messages); try again later")
+        append(self, call)
+        if self.status < QUEUED:
+            self.scheduler.enqueue(self)
+
+    def _check_cycle(self, caller: LocalRef) -> None:
+        cycle = find_cycle(caller, self, MAX_FOLLOWED)
+        if cycle is not None:
+            raise CallCycle(cycle)
 
     async def _call_in_task(self, request: Request[R], timeout: float | None) -> R:  # noqa: ASYNC109
         await trio.lowlevel.checkpoint_if_cancelled()
         scheduler = self.scheduler
         owner = scheduler.run.owner_of_current_task()
-        self._check_callable(owner)
+        if owner is not None:
+            self._check_cycle(owner)
         call = Call(owner, self, request)
-        self.put(call)
+        self._put_call(call)
         if timeout is not None or owner is not None:
             call.arm(timeout, scheduler.now())
         if owner is None:
@@ -255,11 +275,10 @@ class LocalRef(Ref):
         """Send `request` for `asker`, which gets the outcome as an `Answer` with this `tag`."""
         call = RequestCall(asker, self, request, tag)
         try:
-            self._check_callable(None)
+            self._put_call(call)
         except (CalleeDied, Busy) as error:
             call.resolve(None, _bare(error))
             return
-        self.put(call)
         if timeout is not None:
             call.final = self.scheduler.now() + timeout
             self.scheduler.wheel.add(call, call.final)

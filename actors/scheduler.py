@@ -28,9 +28,9 @@ import trio
 
 from actors._trio_internals import Leftovers, is_clean
 from actors.control import is_exiting
-from actors.cycles import find_cycle
 from actors.errors import LeftOpen, Unwind
 from actors.links import ties_of
+from actors.mailbox import EMPTY
 from actors.messages import NO_REPLY
 from actors.names import Names
 from actors.outcomes import (
@@ -56,7 +56,7 @@ from actors.ref import (
 from actors.reply import DIRECT
 from actors.reports import Reporter
 from actors.turns import Phase, Turn
-from actors.waits import Call, Receive, Wait, wait_in_task
+from actors.waits import Call, Receive, RequestCall, Wait, wait_in_task
 from actors.wheel import Wheel
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ CLOCK_EVERY: Final = 16
 """Messages of one actor's run between two looks at the clock."""
 MIN_SLICE_S: Final = 0.0005
 MAX_SLICE_S: Final = 0.020
+CATCH_UP: Final = 16
+"""A call steps an actor directly past this many messages in its mailbox, handling them first."""
 MAX_STRIKES: Final = 100
 """A handler that has swallowed its unwinding this often is bound to a task, and then abandoned."""
 LONG_HANDLER_S: Final = 0.050
@@ -118,6 +120,7 @@ class Scheduler:
         self.slice_end = 0.0
         self.long_handler = LONG_HANDLER_S
         self.last_message: type = object
+        self.unarmed: list[Call] = []
         self.abandoned: deque[Any] = deque(maxlen=MAX_ABANDONED)
         self.binding: tuple[Turn, Any] | None = None
         self.fatal: BaseException | None = None
@@ -144,12 +147,6 @@ class Scheduler:
             and self.run.current is not None
             and is_clean(self.leader, self.base)
         )
-
-    def find_cycle(
-        self, caller: LocalRef | None, callee: LocalRef, limit: int | None = 32
-    ) -> list[LocalRef] | None:
-        """See `cycles.find_cycle`."""
-        return None if caller is None else find_cycle(caller, callee, limit)
 
     async def wait_as_child(self, owner: LocalRef, call: Call) -> None:
         """Wait in a task of a nursery that a handler of `owner` has opened."""
@@ -183,8 +180,18 @@ class Scheduler:
             if now >= self.slice_end:
                 break
         self.left = 0
+        if self.unarmed:
+            self._arm()
         binding, self.binding = self.binding, None
         return binding
+
+    def _arm(self) -> None:
+        """Give the calls that the slice has left unanswered their deadlines."""
+        now = self.now()
+        for call in self.unarmed:
+            if not call.done:
+                call.arm(call.final, now)
+        self.unarmed.clear()
 
     def _report_long(self, entry: LocalRef | Wait, seconds: float) -> None:
         ref = entry.turn.ref if isinstance(entry, Wait) and entry.turn is not None else entry
@@ -201,33 +208,44 @@ class Scheduler:
         run = self.run
         run.current = ref
         ref.status = RUNNING
-        actor, handlers, new_context = ref.actor, ref.behaviour.handlers, self.context.copy
+        actor, behaviour, new_context = ref.actor, ref.behaviour, self.context.copy
+        handlers = behaviour.handlers
         leader, base = self.leader, self.base
-        mailbox: Any = ref.mailbox
         message: Any = None
         count = 0
         while True:
             if ref.control is not None and not work_off(self, ref):
                 break
-            if not mailbox:
-                mailbox = ref.mailbox
-                if not mailbox:
-                    self.rest(ref)
-                    break
+            entry = ref.first
+            if entry is EMPTY and not ref.mailbox:
+                self.rest(ref)
+                break
             if count >= RUN_MESSAGES or self.left <= 0:
                 self.enqueue(ref)
                 break
             count += 1
             self.left -= 1
-            ref.entry = entry = mailbox.popleft()
-            message = entry.request if isinstance(entry, Call) else entry
-            handler = handlers.get(message.__class__)
+            if entry is EMPTY:
+                entry = ref.mailbox.popleft()  # type: ignore[union-attr]
+            else:
+                ref.first = EMPTY
+            ref.entry = entry
+            kind = entry.__class__
+            is_call = kind is Call or kind is RequestCall
+            if is_call:
+                message = entry.request
+                kind = message.__class__
+            else:
+                message = entry
+            handler = handlers.get(kind)
             context = new_context()
             try:
-                if handler is None:
-                    result = run_unhandled(ref, context, message)
-                else:
+                if handler is not None:
                     result = context.run(handler, actor, message)
+                elif kind in behaviour.coroutines:
+                    result = behaviour.coroutines[kind](actor, message)
+                else:
+                    result = run_unhandled(ref, context, message)
                 if result.__class__ is CoroutineType:
                     try:
                         trap = context.run(result.send, None)
@@ -242,7 +260,7 @@ class Scheduler:
             if not is_clean(leader, base):
                 self.left_open(ref, Phase.MESSAGE)
                 break
-            if message is not entry:
+            if is_call:
                 if result is NO_REPLY:
                     check_owed(ref, entry)
                 else:
@@ -270,7 +288,7 @@ class Scheduler:
             return
         ref = turn.ref
         turn.wait = wait.turn = None
-        if is_exiting(ref):
+        if ref.control is not None and is_exiting(ref):
             wait.error = Unwind()
         ref.status = RUNNING
         self.left -= 1
@@ -300,13 +318,12 @@ class Scheduler:
         """A handler waits: park it, or have the leader's task bound to it."""
         ref = turn.ref
         ref.turn = turn
-        exiting = is_exiting(ref)
+        exiting = ref.control is not None and is_exiting(ref)
         if exiting:
             turn.strikes += 1
-        if (
-            not isinstance(trap, Wait)
-            or (self.binding is None and not is_clean(self.leader, self.base))
-            or (turn.strikes > MAX_STRIKES and self.binding is None)
+        if not isinstance(trap, Wait) or (
+            self.binding is None
+            and (turn.strikes > MAX_STRIKES or not is_clean(self.leader, self.base))
         ):
             ref.status = BOUND
             self.binding = (turn, trap)
@@ -322,6 +339,28 @@ class Scheduler:
 
     # -- the direct step --------------------------------------------------------------------------
 
+    def catch_up(self, ref: LocalRef, caller: LocalRef) -> bool:
+        """Have a runnable actor handle the few messages that it has, so that a call may step it.
+
+        This keeps the order of its mailbox and only anticipates its turn. True if it is idle now.
+        If one of its handlers must be bound, `binding` is set and the caller has to give way.
+        """
+        if (
+            ref.status != QUEUED
+            or ref.turn is not None
+            or ref.control is not None
+            or (ref.mailbox is not None and len(ref.mailbox) > CATCH_UP)
+        ):
+            return False
+        run = self.run
+        caller.waiting = ref
+        self.depth += 1
+        self._run_actor(ref)
+        self.depth -= 1
+        caller.waiting = None
+        run.current = caller
+        return ref.status == IDLE and self.left > 0
+
     def step_into(self, ref: LocalRef, request: object, caller: LocalRef) -> Any:
         """Handle a call to the idle `ref` in the caller's step.
 
@@ -336,13 +375,16 @@ class Scheduler:
         self.left -= 1
         self.counters.direct_calls += 1
         context = self.context.copy()
-        handler = ref.behaviour.handlers.get(request.__class__)
+        behaviour, kind = ref.behaviour, request.__class__
+        handler = behaviour.handlers.get(kind)
         try:
-            if handler is None:
+            if handler is not None:
+                result = context.run(handler, ref.actor, request)
+            elif kind in behaviour.coroutines:
+                result = behaviour.coroutines[kind](ref.actor, request)
+            else:
                 ref.entry = Call(caller, ref, request)
                 result = run_unhandled(ref, context, request)
-            else:
-                result = context.run(handler, ref.actor, request)
             if result.__class__ is CoroutineType:
                 try:
                     trap = context.run(result.send, None)
@@ -366,7 +408,7 @@ class Scheduler:
         if result is NO_REPLY:
             result = self._direct_call(ref, request, caller)
             check_owed(ref, result)
-        if ref.control is None and ref.mailbox is None:
+        if ref.control is None and ref.first is EMPTY and ref.mailbox is None:
             ref.status = IDLE
             ref.entry = None
         else:

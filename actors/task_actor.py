@@ -24,6 +24,7 @@ from typing import Any
 
 from actors.actor import Actor
 from actors.errors import ActorError, Reject, Unhandled
+from actors.mailbox import EMPTY, take
 from actors.messages import NO_REPLY
 from actors.outcomes import check_owed
 from actors.protection import protect
@@ -54,9 +55,9 @@ class TaskActor(Actor):
         if ref.scheduler.run.current is not ref:
             raise ActorError("receive() belongs to the coroutine of run(), not to other tasks")
         self._drop_entry()
-        while not ref.mailbox:
+        while (entry := take(ref)) is EMPTY:
             await _receive(ref)
-        ref.entry = entry = ref.mailbox.popleft()
+        ref.entry = entry
         ref.scheduler.reporter.counters.messages += 1
         return entry.request if isinstance(entry, Call) else entry
 
@@ -78,7 +79,8 @@ class TaskActor(Actor):
             entry.resolve(result)
 
     async def _handle(self, message: Any, fallback: Callable[[Any], Any]) -> Any:
-        handler = self.ref.behaviour.handlers.get(type(message))
+        behaviour, kind = self.ref.behaviour, type(message)
+        handler = behaviour.handlers.get(kind) or behaviour.coroutines.get(kind)
         result = fallback(message) if handler is None else handler(self, message)
         return await result if isinstance(result, CoroutineType) else result
 

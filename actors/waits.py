@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from actors.cycles import find_cycle
 from actors.errors import CallCycle, CallTimeout, WaitTimeout
 from actors.protection import protect
 
@@ -74,15 +75,17 @@ class Wait:
         if slot is not None:
             self.slot = None
             slot.pop(self, None)
+        turn = self.turn
+        if turn is not None:
+            scheduler = turn.ref.scheduler
+            scheduler.runq.append(self)
+            if scheduler.idle:
+                scheduler.wake()
+            return True
         task = self.task
         if task is not None:
             self.task = None
             trio.lowlevel.reschedule(task)
-        elif self.turn is not None:
-            scheduler = self.turn.ref.scheduler
-            scheduler.runq.append(self)
-            if scheduler.idle:
-                scheduler.wake()
         return True
 
     def take_error(self) -> BaseException:
@@ -131,17 +134,15 @@ class Call(Wait):
     __slots__ = ("callee", "final", "request")
 
     def __init__(self, ref: LocalRef | None, callee: LocalRef, request: object) -> None:
+        # One of these is made for each call that waits. `value` and `error` are there once it is
+        # done, `deadline` and `final` once it is armed.
         self.done = False
-        self.value = None
-        self.error = None
         self.ref = ref
         self.turn = None
         self.task = None
-        self.deadline = 0.0
         self.slot = None
         self.callee = callee
         self.request = request
-        self.final = 0.0
 
     def arm(self, timeout: float | None, now: float) -> None:
         """Put the call's deadline, and before it the cycle check, into the callee's wheel."""
@@ -151,7 +152,7 @@ class Call(Wait):
     def fire(self, scheduler: Scheduler, /) -> None:
         """Time for the cycle check, or the end of the caller's patience."""
         if self.deadline < self.final:
-            cycle = scheduler.find_cycle(self.ref, self.callee, limit=None)
+            cycle = find_cycle(self.ref, self.callee, None) if self.ref is not None else None
             if cycle is not None:
                 self.resolve(None, CallCycle(cycle))
             elif self.final < inf:
@@ -206,6 +207,13 @@ async def wait_in_task(wait: Wait) -> None:
 protect(Wait, Sleep, Call, RequestCall, wait_in_task, park)
 
 
+async def give_way(current: LocalRef) -> None:
+    """Let the leader go on, and come back in this actor's next turn."""
+    wait = Wait(current)
+    wait.resolve()
+    await park(wait)
+
+
 async def wait_for(wait: Wait, current: LocalRef | None) -> object:
     """Wait as the actor `current` or as the current task; return the value or raise the error."""
     if not wait.done:
@@ -215,4 +223,4 @@ async def wait_for(wait: Wait, current: LocalRef | None) -> object:
     return wait.value
 
 
-protect(wait_for)
+protect(wait_for, give_way)

@@ -1,0 +1,83 @@
+"""Mailboxes: first in, first out, and no memory while nothing waits.
+
+An actor's waiting messages are ``ref.first``, the oldest, and ``ref.mailbox``, a deque of the rest.
+Most actors have at most one message waiting most of the time, and an empty deque alone takes 620
+bytes, so the deque is only made for a second message and is dropped when the actor comes to rest.
+
+Invariant: while ``first`` is `EMPTY` and the deque exists, the deque is the whole mailbox (new
+messages go there); ``first`` is filled only when nothing else waits.
+
+The scheduler and `LocalRef.cast` spell these operations out; everything else uses the functions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.protection import protect
+
+if TYPE_CHECKING:
+    from actors.ref import LocalRef
+
+
+class _Empty:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "EMPTY"
+
+
+EMPTY: Final = _Empty()
+"""No message, where None might be one."""
+
+
+def append(ref: LocalRef, entry: Any) -> None:
+    """Add `entry` at the end."""
+    mailbox = ref.mailbox
+    if mailbox is not None:
+        mailbox.append(entry)
+    elif ref.first is EMPTY:
+        ref.first = entry
+    else:
+        spare = ref.scheduler.spare
+        mailbox = ref.mailbox = spare.pop() if spare else deque()
+        mailbox.append(entry)
+
+
+def push_front(ref: LocalRef, entry: Any) -> None:
+    """Add `entry` before all others."""
+    oldest, ref.first = ref.first, entry
+    if oldest is not EMPTY:
+        if ref.mailbox is None:
+            ref.mailbox = deque()
+        ref.mailbox.appendleft(oldest)
+
+
+def take(ref: LocalRef) -> Any:
+    """Remove and return the oldest entry, `EMPTY` if there is none."""
+    entry = ref.first
+    if entry is not EMPTY:
+        ref.first = EMPTY
+    elif ref.mailbox:
+        entry = ref.mailbox.popleft()
+    return entry
+
+
+def length(ref: LocalRef) -> int:
+    """Entries that wait."""
+    waiting = 0 if ref.first is EMPTY else 1
+    return waiting if ref.mailbox is None else waiting + len(ref.mailbox)
+
+
+def take_all(ref: LocalRef) -> list[Any]:
+    """Remove and return all entries, the oldest first."""
+    entries = [] if ref.first is EMPTY else [ref.first]
+    if ref.mailbox is not None:
+        entries.extend(ref.mailbox)
+    ref.first = EMPTY
+    ref.mailbox = None
+    return entries
+
+
+protect(append, push_front, take, length, take_all)
