@@ -111,7 +111,9 @@ class Client:
         self._core.check()
         outbox = self._core.outbox
         tag = outbox.new_tag()
-        what = tag, "create_group", {"title": title, "open": open, "members": list(members)}
+        fields = {"title": title, "open": open, "members": list(members)}
+        self._core.check_fields(fields)
+        what = tag, "create_group", fields
         pending = outbox.add(NEW_GROUP + tag, what, changed_from, on_done)
         self._core.wake()
         return pending
@@ -201,6 +203,7 @@ class Client:
     def read_nowait(self, conversation: str, upto: int) -> None:
         """`read` without waiting; the highest mark is sent until it is answered."""
         self._core.check()
+        self._core.check_fields({"conversation": conversation, "upto": upto})
         self._reads.want(conversation, upto)
         self._core.wake()
 
@@ -364,12 +367,7 @@ class Client:
     # -- inside ---------------------------------------------------------------------------------
 
     def _checked(self, text: str) -> str:
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            raise BadRequest(
-                "bad_request", "the text holds half a surrogate pair: send whole characters"
-            ) from None
+        size = len(text.encode(errors="surrogatepass"))
         limit = self._core.limits.get("text_bytes", _TEXT_BYTES)
         if not size:
             raise BadRequest("bad_request", "a message has at least one character")
@@ -392,6 +390,7 @@ class Client:
     ) -> R:
         outbox = self._core.outbox
         self._core.check()
+        self._core.check_fields(fields)
         await outbox.wait_for_room(lane)
         self._core.check()
         what = outbox.new_tag(), command, fields
@@ -408,6 +407,7 @@ class Client:
         on_done: OnDone[R] | None,
     ) -> PendingCommand[R]:
         self._core.check()
+        self._core.check_fields(fields)
         outbox = self._core.outbox
         pending = outbox.add(lane, (outbox.new_tag(), command, fields), convert, on_done)
         self._core.wake()

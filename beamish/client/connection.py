@@ -75,17 +75,18 @@ class Connection:
             await self._pause(wait)
 
     async def _pause(self, wait: float) -> None:
+        """Wait before the next attempt, or give up when there is no time for one."""
         core = self._core
         patience = self._reached + core.settings.give_up - trio.current_time()
-        if patience <= 0:
+        if core.failure is None:
+            await trio.sleep(max(0.0, min(wait, patience)))
+        if wait >= patience:
             core.fail(
                 Unreachable(
                     f"no node could be reached for {core.settings.give_up:g} s"
                     f" (tried {', '.join(self._urls)}); the last attempt: {self._why}"
                 )
             )
-        elif wait > 0 and core.failure is None:
-            await trio.sleep(min(wait, patience))
 
     # -- one connection -------------------------------------------------------------------------
 
@@ -95,66 +96,69 @@ class Connection:
         Raises:
             ClientError: no further attempt makes sense.
         """
-        core = self._core
         try:
-            link, closed = await self._connect_and_serve(url)
+            closed = await self._connect_and_serve(url)
         except CommandError as refused:
             if not refused.retryable:
                 raise
-            self._why = str(refused)
-            return self._backoff.next(refused.retry_after or 0.0)
-        if link is not None:
-            self._reached = trio.current_time()
-            if self._reached - link.opened >= core.settings.steady:
-                self._backoff.reset()
-            if core.failure is None:
-                core.delivery.tell(Disconnected(url, closed.reason))
+            closed = TransportClosed(str(refused), retry_after=refused.retry_after or 0.0)
         self._why = closed.reason
         await self._judge(closed)
         if isinstance(closed, Dropped):
             return 0.0
         return self._backoff.next(_AFTER_FLOOD if closed.code == _FLOODED else closed.retry_after)
 
-    async def _connect_and_serve(self, url: str) -> tuple[Link | None, TransportClosed]:
-        """The link, if it got as far as a login, and why it ended."""
+    async def _connect_and_serve(self, url: str) -> TransportClosed:
+        """Why the connection ended.
+
+        Raises:
+            ClientError: the login was refused, or the store failed.
+        """
         core, settings = self._core, self._core.settings
-        logged_in: Link | None = None
+        link: Link | None = None
         failure: ClientError | None = None
-        transport = None
         closed = TransportClosed(f"{url} did not answer in {settings.connect_timeout:g} s")
+        patience = self._reached + settings.give_up - trio.current_time()
         async with trio.open_nursery() as nursery:
             try:
-                with trio.move_on_after(settings.connect_timeout):
-                    transport = await core.connect(url, nursery)
-                if transport is not None:
-                    link = Link(url, transport, core.wire)
+                with trio.move_on_after(min(settings.connect_timeout, patience)):
+                    link = Link(url, await core.connect(url, nursery), core.wire)
+                if link is not None:
                     nursery.start_soon(self._read, link)
                     closed = TransportClosed("the login was not answered in time")
-                    with trio.move_on_after(settings.login_timeout):
+                    with trio.move_on_after(settings.login_timeout) as login:
                         await shake_hands(core, link)
-                        logged_in = link
-                    if logged_in is not None:
+                    if not login.cancelled_caught:
                         closed = await self._serve(link, nursery)
             except TransportClosed as ended:
                 closed = ended
             except ClientError as error:
                 failure = error
             finally:
-                self._lost()
-                if transport is not None:
-                    transport.cut()
+                self._lost(link, closed)
                 nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return logged_in, closed
+        return closed
 
-    def _lost(self) -> None:
+    def _lost(self, link: Link | None, closed: TransportClosed) -> None:
+        """Give everything outstanding back to its owner."""
         core = self._core
         core.link = None
         core.inbox.connection_lost()
         core.outbox.connection_lost()
         core.questions.connection_lost()
         self._reads.connection_lost()
+        if link is None:
+            return
+        link.transport.cut()
+        if link.frames:
+            self._reached = trio.current_time()
+        if link.logged_in:
+            if trio.current_time() - link.opened >= core.settings.steady:
+                self._backoff.reset()
+            if core.failure is None:
+                core.delivery.tell(Disconnected(link.url, closed.reason))
         core.note_change()
 
     async def _judge(self, closed: TransportClosed) -> None:
@@ -186,6 +190,7 @@ class Connection:
             while True:
                 frame = await link.transport.receive()
                 link.heard = trio.current_time()
+                link.frames += 1
                 known = link.logged_in
                 answered = self._apply(link, frame)
                 if link.logged_in and not known:
@@ -196,7 +201,9 @@ class Connection:
                     await core.commit(batch)
                     assert batch.items is not None
                     assert batch.cursor is not None
-                    core.delivery.committed(batch.items, batch.sequence, batch.cursor[1])
+                    core.delivery.committed(
+                        batch.items, batch.sequence, batch.cursor[1], restart=batch.restart
+                    )
                     self._schedule_ack()
                 if core.outbox.trouble or core.questions.trouble:
                     link.close(TransportClosed("the node takes no commands of this device"))
@@ -270,11 +277,11 @@ class Connection:
         if unsaved is not None:
             await core.commit(unsaved)
         items: list[bytes] = []
-        size = 0
+        size, most = 0, min(FRAME_ITEMS, core.limits.get("items", FRAME_ITEMS))
         self._add_ack(items, now)
         self._add_ping(link, items, now)
         for part in (core.outbox, core.questions, self._reads):
-            for item in part.write(link, now, FRAME_ITEMS - len(items)):
+            for item in part.write(link, now, most - len(items)):
                 items.append(item)
                 size += len(item)
                 if size >= FRAME_BYTES:

@@ -8,7 +8,7 @@ from random import Random
 import trio
 
 from beamish.client.delivery import Delivery
-from beamish.client.errors import ClientClosed, ClientError
+from beamish.client.errors import BadRequest, ClientClosed, ClientError
 from beamish.client.inbox import Inbox
 from beamish.client.link import Link
 from beamish.client.outbox import Outbox
@@ -16,7 +16,10 @@ from beamish.client.questions import Questions
 from beamish.client.settings import Settings
 from beamish.client.store import Batch, Identity, Store
 from beamish.client.transport import Connect
-from beamish.client.wire import Wire
+from beamish.client.wire import Item, Wire
+
+_FRAME_BYTES = 262_144
+"""The protocol's default limit of a frame, until a node has told its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,24 @@ class Core:
         if self.link is not None:
             self.link.wake()
         self.note_change()
+
+    def check_fields(self, fields: Item) -> None:
+        """Refuse what cannot be written, or would end the connection, before it is queued.
+
+        Raises:
+            BadRequest: half a surrogate pair, a value of no protocol type, or far too much.
+        """
+        try:
+            size = len(self.wire.encode(fields))
+        except UnicodeEncodeError:
+            raise BadRequest(
+                "bad_request", "a text holds half a surrogate pair: send whole characters"
+            ) from None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadRequest("bad_request", f"a field is of no protocol type: {error}") from None
+        limit = self.limits.get("frame_bytes", _FRAME_BYTES) - 1024
+        if size > limit:
+            raise BadRequest("too_large", f"a command has at most {limit} bytes, this has {size}")
 
     def check(self) -> None:
         """Raise what has ended the client, if something has."""

@@ -80,8 +80,16 @@ class Delivery:
         """At least half of the bound is free again."""
         return self._waiting <= self._limit // 2
 
-    def committed(self, items: list[Item], last: int, number: int) -> None:
-        """Hand over `items`, the last numbered `last`, in the store with cursor number `number`."""
+    def committed(
+        self, items: list[Item], last: int, number: int, *, restart: bool = False
+    ) -> None:
+        """Hand over `items`, the last numbered `last`, in the store with cursor number `number`.
+
+        `restart`: the cursor is of another epoch than those before.
+        """
+        if restart:
+            self._levels.clear()
+            self.ackable = 0
         if self._on_records is None:
             self._ready.extend(items)
             self._waiting += sum(map(_weight, items))

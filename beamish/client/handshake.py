@@ -20,6 +20,7 @@ from beamish.client.errors import (
     StoreError,
 )
 from beamish.client.link import Exchange, Link
+from beamish.client.outbox import WINDOW
 from beamish.client.store import Batch, Identity
 
 PROTOCOL_VERSIONS = [1]
@@ -41,13 +42,13 @@ async def shake_hands(core: Core, link: Link) -> None:
         resume = exchange.add("resume", then=exchange.note_login, token=token)
         attach = _add_attach(core, exchange)
         await exchange.send(core.settings.ping_timeout)
-        _note_hello(core, link, await exchange.answer(hello))
+        _note_hello(core, await exchange.answer(hello))
         if await _resumed(core, exchange, resume, token):
             await _attached(exchange, attach)
             return
     else:
         await exchange.send(core.settings.ping_timeout)
-        _note_hello(core, link, await exchange.answer(hello))
+        _note_hello(core, await exchange.answer(hello))
     await _new_device(core, exchange)
 
 
@@ -76,8 +77,9 @@ def attach_fields(core: Core) -> dict[str, Any]:
     return {"number": number} if epoch is None else {"epoch": epoch, "number": number}
 
 
-def _note_hello(core: Core, link: Link, answer: dict[str, Any]) -> None:
-    link.limits = core.limits = answer["limits"]
+def _note_hello(core: Core, answer: dict[str, Any]) -> None:
+    core.limits = answer["limits"]
+    core.outbox.window = min(WINDOW, core.limits.get("unanswered", WINDOW))
 
 
 async def _resumed(core: Core, exchange: Exchange, resume: int, token: str) -> bool:

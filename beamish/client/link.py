@@ -23,8 +23,8 @@ Answerer = Callable[[Item], None]
 class Link:
     """A connection.
 
-    `heard`: when the last frame came. `logged_in`: a node has said who this is. `closed`: what
-    ended it, None before.
+    `frames`: how many came, `heard`: when the last did. `logged_in`: a node has said who this is.
+    `closed`: what ended it, None before.
     """
 
     __slots__ = (
@@ -32,8 +32,8 @@ class Link:
         "_next_id",
         "_wake",
         "closed",
+        "frames",
         "heard",
-        "limits",
         "logged_in",
         "opened",
         "transport",
@@ -45,10 +45,10 @@ class Link:
         self.url = url
         self.transport = transport
         self.wire = wire
-        self.limits: dict[str, int] = {}
         self.opened = self.heard = trio.current_time()
         self.closed: TransportClosed | None = None
         self.logged_in = False
+        self.frames = 0
         self._answerers: dict[int, Answerer] = {}
         self._next_id = 0
         self._wake = trio.Event()

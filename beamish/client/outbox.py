@@ -83,12 +83,12 @@ class Lane:
         """Nothing is in it, and nobody waits to put something in."""
         return not (self.queue or self.granted or self.waiters)
 
-    def writable(self, now: float) -> list[PendingCommand[Any]]:
+    def writable(self, now: float, window: int) -> list[PendingCommand[Any]]:
         """What may be written now, in order."""
         if self.settling or now < self.resume_at or self.outstanding >= len(self.queue):
             return []
         ready: list[PendingCommand[Any]] = []
-        for command in self.queue[self.outstanding : WINDOW]:
+        for command in self.queue[self.outstanding : window]:
             if not command.saved:
                 break
             ready.append(command)
@@ -125,11 +125,13 @@ class Lane:
 class Outbox:
     """All lanes of a client.
 
-    `refusals` counts the retryable ones met. `trouble`: a refusal that concerns the device, not the
-    command (number_used, unauthenticated); the connection acts on it.
+    `window`: how many of a conversation the node takes ahead. `refusals` counts the retryable ones
+    met. `trouble`: a refusal that concerns the device, not the command (number_used,
+    unauthenticated); the connection acts on it.
     """
 
     def __init__(self, random: Random, max_pending: int) -> None:
+        self.window = WINDOW
         self.refusals = 0
         self.trouble: CommandError | None = None
         self._random = random
@@ -284,7 +286,7 @@ class Outbox:
         if now < self._resume_at:
             return
         for lane in self._lanes.values():
-            for command in lane.writable(now):
+            for command in lane.writable(now, self.window):
                 if limit <= 0:
                     return
                 limit -= 1

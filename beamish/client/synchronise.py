@@ -35,6 +35,7 @@ async def ask(core: Core, command: str, fields: Item, then: Any = None) -> Item:
         ClientError: the client has ended.
     """
     core.check()
+    core.check_fields(fields)
     question = Question(command, fields, then)
     core.questions.add(question)
     core.wake()

@@ -168,16 +168,21 @@ class WebSocketTransport:
         self._stream.cut()
 
 
-def websocket_connector(codec: Codec) -> Connect:
-    """The default `connect`: `ws://` and `wss://` addresses, the subprotocol of `codec`."""
+def websocket_connector(codec: Codec, ssl_context: ssl.SSLContext | None = None) -> Connect:
+    """The default `connect`: `ws://` and `wss://` addresses, the subprotocol of `codec`.
+
+    `ssl_context`: what a `wss://` node's certificate is judged by; None: the system's authorities.
+    """
 
     async def connect(url: str, nursery: trio.Nursery) -> Transport:
-        return await connect_websocket(url, nursery, codec)
+        return await connect_websocket(url, nursery, codec, ssl_context)
 
     return connect
 
 
-async def connect_websocket(url: str, nursery: trio.Nursery, codec: Codec) -> WebSocketTransport:
+async def connect_websocket(
+    url: str, nursery: trio.Nursery, codec: Codec, ssl_context: ssl.SSLContext | None = None
+) -> WebSocketTransport:
     """Open a WebSocket to a node.
 
     Raises:
@@ -188,7 +193,9 @@ async def connect_websocket(url: str, nursery: trio.Nursery, codec: Codec) -> We
     if parts.scheme not in ("ws", "wss") or parts.hostname is None:
         raise ValueError(f"{url!r} is no address of a node: write ws://HOST:PORT/ws or wss://...")
     port = parts.port or (443 if parts.scheme == "wss" else 80)
-    stream = await _open_stream(parts.hostname, port, secure=parts.scheme == "wss")
+    secure = parts.scheme == "wss"
+    context = (ssl_context or ssl.create_default_context()) if secure else None
+    stream = await _open_stream(parts.hostname, port, context)
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     guard = _Guard(nursery, stream)
     connection = await _shake_hands(guard, stream, parts.netloc, resource, f"beamish.{codec}")
@@ -233,16 +240,14 @@ async def _shake_hands(
             stream.cut()
 
 
-async def _open_stream(host: str, port: int, *, secure: bool) -> _Stream:
+async def _open_stream(host: str, port: int, context: ssl.SSLContext | None) -> _Stream:
     try:
         tcp = await trio.open_tcp_stream(host, port)
     except OSError as error:
         raise TransportClosed(f"cannot reach {host} port {port}: {error}") from None
-    if not secure:
+    if context is None:
         return _Stream(tcp, tcp)
-    tls = trio.SSLStream(
-        tcp, ssl.create_default_context(), server_hostname=host, https_compatible=True
-    )
+    tls = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
     return _Stream(tls, tcp)
 
 

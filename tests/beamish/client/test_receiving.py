@@ -327,6 +327,28 @@ async def test_another_epoch_starts_over_and_says_so(server, heard, autojump_clo
     assert heard.numbers() == [1, 2, 1, 2, 3]
 
 
+async def test_no_number_of_another_epoch_is_acknowledged(server, autojump_clock):
+    async with alice(server) as client:
+        for i in range(5):
+            server.say(ROOM, "bob", str(i))
+        await trio.testing.wait_all_tasks_blocked()
+        server.restore("alice")
+        await until(lambda: client.cursor[0] == 2)
+        events = client.events()
+        for _ in range(7):
+            await anext(events)
+        await trio.sleep(5)
+        assert server.commands("ack") == []
+        while not isinstance(await anext(events), Snapshot):
+            pass
+        for _ in range(6):
+            last = await anext(events)
+        assert last.n == 6
+        with trio.move_on_after(5):
+            await anext(events)
+        assert [c["number"] for c in server.commands("ack")] == [1]
+
+
 async def test_a_cursor_ahead_of_the_inbox_starts_over(server, heard, autojump_clock):
     store = MemoryStore()
     async with alice(server, heard, store=store):

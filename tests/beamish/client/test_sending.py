@@ -307,7 +307,7 @@ async def test_a_used_number_makes_a_new_device_and_leaves_open_what_was_unanswe
         assert server.commands("send")[-1]["number"] == 1
 
 
-async def test_the_text_is_checked_before_it_gets_a_number(server):
+async def test_what_cannot_be_sent_is_refused_before_it_gets_a_number(server):
     async with alice(server) as client:
         for text, message in (
             ("", "at least one"),
@@ -316,7 +316,37 @@ async def test_the_text_is_checked_before_it_gets_a_number(server):
         ):
             with pytest.raises(BadRequest, match=message):
                 await client.send(ROOM, text)
+        with pytest.raises(BadRequest, match="surrogate"):
+            client.create_group_nowait("half \udc00")
+        with pytest.raises(BadRequest, match="no protocol type"):
+            client.invite_nowait("g:1", object())
+        with pytest.raises(BadRequest, match="at most 261120 bytes"):
+            await client.create_group("crowd", ["x" * 64] * 5000)
+        with pytest.raises(BadRequest, match="surrogate"):
+            client.read_nowait("\ud800", 1)
+        with pytest.raises(BadRequest, match="no protocol type"):
+            await client.history(ROOM, after=object())
         assert (await client.send(ROOM, "ok")).n == 1
+    assert len(server.commands("send")) == 1
+
+
+async def test_the_nodes_own_limits_are_kept_to(server):
+    server.limits |= {"unanswered": 3, "items": 2, "text_bytes": 5}
+    frames = []
+    carry_out = server.frame
+    server.frame = lambda c, items: (frames.append(len(items)), carry_out(c, items))
+    async with alice(server) as client:
+        server.hold = True
+        for i in range(10):
+            client.send_nowait(ROOM, str(i))
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(server.commands("send")) == 3
+        server.release()
+        await client.settled()
+        with pytest.raises(BadRequest, match="at most 5 bytes"):
+            await client.send(ROOM, "x" * 6)
+    assert server.texts(ROOM) == [str(i) for i in range(10)]
+    assert max(frames) == 2
 
 
 async def test_an_unknown_user_to_talk_to_is_not_found(server):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import ssl
+from pathlib import Path
 
 import pytest
 import trio
@@ -20,11 +22,11 @@ async def listen(nursery, handler):
     return f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/ws"
 
 
-async def serve_websocket(nursery, handler):
-    server = await nursery.start(
-        functools.partial(trio_websocket.serve_websocket, handler, "127.0.0.1", 0, None)
-    )
-    return f"ws://127.0.0.1:{server.port}/ws?x=1"
+async def serve_websocket(nursery, handler, ssl_context=None):
+    serve = trio_websocket.serve_websocket
+    server = await nursery.start(functools.partial(serve, handler, "127.0.0.1", 0, ssl_context))
+    scheme = "ws" if ssl_context is None else "wss"
+    return f"{scheme}://127.0.0.1:{server.port}/ws?x=1"
 
 
 @pytest.fixture
@@ -168,3 +170,28 @@ async def test_a_cut_is_no_goodbye(place):
         await transport.send(b"x")
     await done.wait()
     assert ends == [1006]
+
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+"""For 127.0.0.1, valid to 2120, signed by nobody: its key is public, here."""
+
+
+async def test_a_node_behind_tls_is_reached_and_its_certificate_judged(place):
+    async def echo(request):
+        ws = await request.accept(subprotocol="beamish.msgpack")
+        with contextlib.suppress(trio_websocket.ConnectionClosed):
+            await ws.send_message(await ws.get_message())
+            await ws.get_message()
+
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(CERTIFICATE)
+    url = await serve_websocket(place, echo, served)
+    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
+    transport = await websocket_connector("msgpack", trusting)(url, place)
+    await transport.send(b"through TLS")
+    assert await transport.receive() == b"through TLS"
+    transport.cut()
+    with pytest.raises(TransportClosed):
+        await transport.receive()
+    with pytest.raises(TransportClosed, match=r"does not keep to|hung up|certificate"):
+        await websocket_connector("msgpack")(url, place)
