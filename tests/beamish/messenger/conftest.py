@@ -50,12 +50,12 @@ class World:
 
     async def talker(self, user, token=None):
         talker = Talker(self.node, self.nursery, user, token=token)
-        await talker._ready.wait()
+        await talker.until(lambda: talker.ready)
         return talker
 
 
 @pytest.fixture
-def make_world(autojump_clock):
+def make_world():
     @asynccontextmanager
     async def make():
         async with trio.open_nursery() as nursery:

@@ -41,7 +41,7 @@ class Talker:
         self._waiting = {}
         self._queues = {}
         self._changed = trio.Event()
-        self._ready = trio.Event()
+        self.ready = False
         self._link = None
         self.online = True
         self.once = False
@@ -63,7 +63,7 @@ class Talker:
                 await link.disconnected()
             self._link = None
             self._waiting.clear()
-            self._ready = trio.Event()
+            self.ready = False
             self._wake()
             if self.once:
                 return
@@ -82,7 +82,8 @@ class Talker:
     async def _talk(self, link, scope):
         try:
             await self._log_in()
-            self._ready.set()
+            self.ready = True
+            self._wake()
             while self.online:
                 await self._flush()
                 await self._wait()
@@ -95,7 +96,7 @@ class Talker:
     async def _log_in(self):
         await self.ask("hello", versions=[1])
         if self.token is None:
-            ok = await self.ask("register", user=self.user, password="password1")
+            ok = await self._register()
             self.token = ok["token"]
         else:
             ok = await self.ask("resume", token=self.token)
@@ -109,6 +110,16 @@ class Talker:
             page = await self.ask("snapshot")
             self.epoch, self.cursor = page["epoch"], page["number"]
             await self.ask("attach", epoch=self.epoch, number=self.cursor)
+
+    async def _register(self):
+        account = {"user": self.user, "password": "password1"}
+        try:
+            return await self.ask("register", **account)
+        except Refused as refused:
+            if refused.code != "exists":
+                raise
+            # The answer to an earlier register was lost.
+            return await self.ask("login", **account)
 
     async def cut(self):
         """Lose the connection without a word."""
@@ -194,7 +205,7 @@ class Talker:
     async def question(self, command, **fields):
         """The same, repeated over lost connections and retryable refusals."""
         while True:
-            await self._ready.wait()
+            await self.until(lambda: self.ready, within=300)
             try:
                 return await self.ask(command, **fields)
             except Lost:

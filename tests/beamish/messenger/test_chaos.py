@@ -97,7 +97,9 @@ class Crashes(CrashInjector):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("probability", [0.01, 0.05])
-async def test_crashing_actors_lose_double_and_reorder_nothing(make_world, probability, seed):
+async def test_crashing_actors_lose_double_and_reorder_nothing(
+    make_world, autojump_clock, probability, seed
+):
     faults = await run(make_world, faults=Crashes(probability, seed), seed=seed)
     crashed = {key.split(":")[0] for key in faults.crashes}
     if probability == 0.05:
@@ -106,7 +108,9 @@ async def test_crashing_actors_lose_double_and_reorder_nothing(make_world, proba
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_lost_answers_and_late_appends_lose_double_and_reorder_nothing(make_world, seed):
+async def test_lost_answers_and_late_appends_lose_double_and_reorder_nothing(
+    make_world, autojump_clock, seed
+):
     await run(
         make_world,
         faults=Crashes(0.0, seed),
@@ -123,7 +127,9 @@ async def test_lost_answers_and_late_appends_lose_double_and_reorder_nothing(mak
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_crashes_and_a_failing_journal_together_change_nothing(make_world, seed):
+async def test_crashes_and_a_failing_journal_together_change_nothing(
+    make_world, autojump_clock, seed
+):
     await run(
         make_world,
         faults=Crashes(0.02, seed),

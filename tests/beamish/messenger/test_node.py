@@ -13,7 +13,7 @@ from tests.beamish.messenger.talker import CODEC, Refused, Talker
 DIRECT = "d:alice:bob"
 
 
-async def test_a_direct_message_reaches_both_and_marks_come_back(make_world):
+async def test_a_direct_message_reaches_both_and_marks_come_back(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob = await world.talker("alice"), await world.talker("bob")
         ok = await alice.send(DIRECT, "hello")
@@ -30,7 +30,7 @@ async def test_a_direct_message_reaches_both_and_marks_come_back(make_world):
         }
 
 
-async def test_an_offline_user_gets_everything_on_return(make_world):
+async def test_an_offline_user_gets_everything_on_return(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob = await world.talker("alice"), await world.talker("bob")
         await bob.go_offline()
@@ -41,7 +41,9 @@ async def test_an_offline_user_gets_everything_on_return(make_world):
         assert not bob.doubled
 
 
-async def test_what_was_sent_survives_a_restart_of_the_node_and_is_told_after_it(make_world):
+async def test_what_was_sent_survives_a_restart_of_the_node_and_is_told_after_it(
+    make_world, autojump_clock
+):
     async with make_world() as world:
         async with world.running():
             alice, bob = await world.talker("alice"), await world.talker("bob")
@@ -52,7 +54,7 @@ async def test_what_was_sent_survives_a_restart_of_the_node_and_is_told_after_it
             await again.until(lambda: again.texts(DIRECT) == ["before"])
 
 
-async def test_each_device_has_its_own_cursor_and_sees_everything(make_world):
+async def test_each_device_has_its_own_cursor_and_sees_everything(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob = await world.talker("alice"), await world.talker("bob")
         await alice.send(DIRECT, "one")
@@ -80,7 +82,7 @@ async def bob_second_login(world):
     return ok
 
 
-async def test_a_newer_connection_of_a_device_ends_the_older_one(make_world):
+async def test_a_newer_connection_of_a_device_ends_the_older_one(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice = await world.talker("alice")
         alice.once = True
@@ -88,7 +90,7 @@ async def test_a_newer_connection_of_a_device_ends_the_older_one(make_world):
         await alice.until(lambda: 4409 in alice.closes)
 
 
-async def test_logging_out_ends_the_token(make_world):
+async def test_logging_out_ends_the_token(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice = await world.talker("alice")
         alice.once = True
@@ -98,7 +100,9 @@ async def test_logging_out_ends_the_token(make_world):
         await other.until(lambda: "bad_credentials" in other.codes)
 
 
-async def test_group_messages_reach_members_from_their_join_to_their_leaving(make_world):
+async def test_group_messages_reach_members_from_their_join_to_their_leaving(
+    make_world, autojump_clock
+):
     async with make_world() as world, world.running():
         alice, bob, carol = [await world.talker(user) for user in ("alice", "bob", "carol")]
         group = await alice.create_group("Friends", ["bob"], is_open=True)
@@ -116,7 +120,7 @@ async def test_group_messages_reach_members_from_their_join_to_their_leaving(mak
         assert page["more"] is False
 
 
-async def test_history_comes_in_pages_in_both_directions(make_world):
+async def test_history_comes_in_pages_in_both_directions(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, _bob = await world.talker("alice"), await world.talker("bob")
         for i in range(10):
@@ -133,7 +137,7 @@ async def test_history_comes_in_pages_in_both_directions(make_world):
         assert (await alice.question("history", conversation=DIRECT, after=11))["records"] == []
 
 
-async def test_a_cursor_below_the_inbox_is_too_old_and_a_snapshot_helps(make_world):
+async def test_a_cursor_below_the_inbox_is_too_old_and_a_snapshot_helps(make_world, autojump_clock):
     limits = Limits(inbox=20)
     async with make_world() as world, world.running(limits=limits, snapshot_every=10):
         alice, bob = await world.talker("alice"), await world.talker("bob")
@@ -152,7 +156,7 @@ async def test_a_cursor_below_the_inbox_is_too_old_and_a_snapshot_helps(make_wor
         assert row["last"] == 63
 
 
-async def test_nobody_reads_or_marks_where_they_are_no_member(make_world):
+async def test_nobody_reads_or_marks_where_they_are_no_member(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, _bob, eve = [await world.talker(user) for user in ("alice", "bob", "eve")]
         group = await alice.create_group("Friends", ["bob"])
@@ -173,7 +177,7 @@ async def test_nobody_reads_or_marks_where_they_are_no_member(make_world):
             assert refused.value.code == "not_member"
 
 
-async def test_users_and_conversations_that_do_not_exist_are_not_found(make_world):
+async def test_users_and_conversations_that_do_not_exist_are_not_found(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice = await world.talker("alice")
         for command, fields in (
@@ -189,7 +193,7 @@ async def test_users_and_conversations_that_do_not_exist_are_not_found(make_worl
         assert refused.value.code == "not_found"
 
 
-async def test_idle_users_and_conversations_leave_memory_and_come_back(make_world):
+async def test_idle_users_and_conversations_leave_memory_and_come_back(make_world, autojump_clock):
     async with make_world() as world, world.running(idle_s=10):
         alice, bob = await world.talker("alice"), await world.talker("bob")
         await alice.send(DIRECT, "one")
@@ -203,7 +207,7 @@ async def test_idle_users_and_conversations_leave_memory_and_come_back(make_worl
         await bob.until(lambda: bob.texts(DIRECT) == ["one", "two"])
 
 
-async def test_large_groups_tell_authors_in_aggregate(make_world):
+async def test_large_groups_tell_authors_in_aggregate(make_world, autojump_clock):
     limits = Limits(receipts_each=3)
     async with make_world() as world, world.running(limits=limits):
         names = ["alice", "bob", "carol", "dave", "erin"]
@@ -220,7 +224,7 @@ async def test_large_groups_tell_authors_in_aggregate(make_world):
         assert set(alice.receipts[group]) == {None}
 
 
-async def test_small_groups_tell_authors_each_member(make_world):
+async def test_small_groups_tell_authors_each_member(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob, carol = [await world.talker(user) for user in ("alice", "bob", "carol")]
         group = await alice.create_group("Few", ["bob", "carol"])
@@ -232,7 +236,9 @@ async def test_small_groups_tell_authors_each_member(make_world):
         assert carol.receipts == {}
 
 
-async def test_a_full_disk_refuses_messages_for_now_and_takes_them_when_freed(make_world):
+async def test_a_full_disk_refuses_messages_for_now_and_takes_them_when_freed(
+    make_world, autojump_clock
+):
     async with make_world() as world, world.running():
         alice, bob = await world.talker("alice"), await world.talker("bob")
         world.journal_faults.full = "reserve"
