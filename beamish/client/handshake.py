@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import trio
+
 from beamish.client.core import Core
 from beamish.client.errors import (
     AlreadyExists,
@@ -18,6 +20,7 @@ from beamish.client.errors import (
     CommandError,
     OutcomeUnknown,
     StoreError,
+    TransportClosed,
 )
 from beamish.client.link import Exchange, Link
 from beamish.client.outbox import WINDOW
@@ -42,13 +45,13 @@ async def shake_hands(core: Core, link: Link) -> None:
         resume = exchange.add("resume", then=exchange.note_login, token=token)
         attach = _add_attach(core, exchange)
         await exchange.send(core.settings.ping_timeout)
-        _note_hello(core, await exchange.answer(hello))
+        await _hello(core, exchange, hello)
         if await _resumed(core, exchange, resume, token):
             await _attached(exchange, attach)
             return
     else:
         await exchange.send(core.settings.ping_timeout)
-        _note_hello(core, await exchange.answer(hello))
+        await _hello(core, exchange, hello)
     await _new_device(core, exchange)
 
 
@@ -77,8 +80,14 @@ def attach_fields(core: Core) -> dict[str, Any]:
     return {"number": number} if epoch is None else {"epoch": epoch, "number": number}
 
 
-def _note_hello(core: Core, answer: dict[str, Any]) -> None:
-    core.limits = answer["limits"]
+async def _hello(core: Core, exchange: Exchange, hello: int) -> None:
+    """Wait for the answer, which no password hash delays: without it nobody is there."""
+    patience = core.settings.connect_timeout
+    with trio.move_on_after(patience) as scope:
+        answer = await exchange.answer(hello)
+        core.limits = answer["limits"]
+    if scope.cancelled_caught:
+        raise TransportClosed(f"the node did not answer hello in {patience:g} s")
     core.outbox.window = min(WINDOW, core.limits.get("unanswered", WINDOW))
 
 

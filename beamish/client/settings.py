@@ -13,8 +13,9 @@ class Settings:
     `give_up`: without a login for so long the client fails with `Unreachable`; infinite: never.
     `backoff_first`, `backoff_cap`: attempt k (from 0) waits a random time between 0 and
     min(backoff_cap, backoff_first * 2**k); k is 0 again once a login has lasted `steady`.
-    `connect_timeout`: for opening a socket and the WebSocket; `login_timeout`: until the login is
-    answered, which may queue behind other people's password hashes.
+    `connect_timeout`: for opening a socket and the WebSocket, and again until the node answers
+    hello; `login_timeout`: until the login is answered, which may queue behind other people's
+    password hashes.
     `ping_after`: so long nothing was received, a ping is sent; `ping_timeout`: without an answer to
     it, or when one write takes longer, the connection counts as dead.
     `ack_delay`: acknowledgements wait so long for later ones to join them.
