@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from trio._core._run import CancelStatus
 
+    from actors.collector import Collector
     from actors.scheduler import Scheduler
     from actors.turns import Turn
 
@@ -49,8 +50,9 @@ def _forward(trap: Any) -> Generator[Any, Any, Any]:
 class Tasks:
     """The trio tasks of one system."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, collector: Collector | None) -> None:
         self._scheduler = scheduler
+        self._collector = collector
         self._pool: list[trio.lowlevel.Task] = []
 
     def unshield(self) -> None:
@@ -95,10 +97,12 @@ class Tasks:
 
     async def _lead(self) -> tuple[Turn, Any] | None:
         scheduler = self._scheduler
-        stopwatch = scheduler.stopwatch
+        stopwatch, collector = scheduler.stopwatch, self._collector
         ended = stopwatch()
         while not scheduler.closed:
             if not scheduler.runq:
+                if collector is not None:
+                    collector.when_idle()
                 await self._idle()
                 ended = stopwatch()
                 continue
@@ -106,6 +110,8 @@ class Tasks:
             bound = scheduler.run_slice(seconds)
             if bound is not None:
                 return bound
+            if collector is not None:
+                collector.after_slice()
             ended = stopwatch()
             await trio.lowlevel.cancel_shielded_checkpoint()
         return None

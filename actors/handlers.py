@@ -115,7 +115,9 @@ class Behaviour:
         self.coroutines = {kind: h for kind, h in table.items() if iscoroutinefunction(h)}
         self.handlers = {kind: h for kind, h in table.items() if kind not in self.coroutines}
         self.fallback: Callable[[Any, Any], Any] = cls.handle_info
-        self.init = cls.init if base is not None and cls.init is not base.init else None
+        self.init: Callable[[Any], Any] | None = (
+            cls.init if base is not None and cls.init is not base.init else None
+        )
         self.terminate = (
             cls.terminate if base is not None and cls.terminate is not base.terminate else None
         )

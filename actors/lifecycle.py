@@ -60,11 +60,13 @@ async def start(
             scheduler.enqueue(ref)
         return ref
     current = scheduler.run.current
-    wait = Wait(current)
-    control_of(ref).starting = wait
     if scheduler.can_step_directly():
-        scheduler.start_directly(ref)
+        started = scheduler.start_directly(ref)
+        if started is None:
+            return ref
+        wait = started
     else:
+        wait = control_of(ref).starting = Wait(current)
         scheduler.enqueue(ref)
     if not wait.done:
         await _await_start(ref, wait, current)

@@ -87,13 +87,13 @@ def finished(scheduler: Scheduler, ref: LocalRef, phase: Phase, result: Any) -> 
             else:
                 entry.resolve(result)
     elif phase is Phase.INIT:
-        assert control is not None
-        assert control.starting is not None
-        control.starting.resolve(ref)
-        control.starting = None
-        control.run = ref.behaviour.run is not None
-        if control.is_idle:
-            ref.control = None
+        if control is not None and control.starting is not None:
+            control.starting.resolve(ref)
+            control.starting = None
+            if control.is_idle:
+                ref.control = None
+        if ref.behaviour.run is not None:
+            control_of(ref).run = True
     elif phase is Phase.TERMINATE:
         assert control is not None
         reason = control.exit or control.final

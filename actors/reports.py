@@ -83,6 +83,9 @@ class Counters:
     left_open: int = 0
     zombies: int = 0
     long_handlers: int = 0
+    gc_pauses: int = 0
+    gc_total_us: int = 0
+    gc_longest_us: int = 0
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ import trio
 from actors import _trio_internals
 from actors.actor import local
 from actors.clocks import is_simulated, stopwatch, trio_clock
+from actors.collector import Collector
 from actors.control import control_of
 from actors.driver import Tasks
 from actors.errors import CalleeDied
@@ -201,6 +202,7 @@ async def open_system(
     seed: int | None = None,
     deterministic: bool | None = None,
     stop_timeout: float = STOP_TIMEOUT_S,
+    tune_collector: bool = False,
 ) -> AsyncIterator[System]:
     """Open a system of actors for the duration of the block.
 
@@ -209,32 +211,41 @@ async def open_system(
         seed: of ``system.random``; None takes one from the operating system.
         deterministic: end slices by counts only, never by time, so that a seed replays the same
             history. Default: whether trio runs on a `MockClock`.
+        tune_collector: adapt Python's garbage collector to very many actors while the system is
+            open (see `actors.collector`); it is the process's, hence off by default.
         stop_timeout: seconds for the orderly stop; then everything is killed.
     """
     _trio_internals.check()
+    if deterministic is None:
+        deterministic = is_simulated()
     scheduler = Scheduler(
         name,
         run_state(),
         contextvars.copy_context(),
         trio_clock(),
-        stopwatch(deterministic=is_simulated() if deterministic is None else deterministic),
+        stopwatch(deterministic=deterministic),
+        counted=deterministic,
     )
     body = trio.CancelScope()
     system = scheduler.system = System(scheduler, Random(seed), body)  # noqa: S311 - not for secrets
     error: BaseException | None = None
-    async with trio.open_nursery() as nursery:
-        scheduler.nursery = nursery
-        tasks = Tasks(scheduler)
-        nursery.start_soon(scheduler.wheel.keep_time, name=f"actors {name}: timekeeper")
-        tasks.promote()
-        try:
-            with body:
-                yield system
-        except BaseException as raised:
-            error = raised
-        with trio.CancelScope(shield=True):
-            await _stop(system, tasks, stop_timeout)
-        nursery.cancel_scope.cancel()
+    tuning: AbstractContextManager[Collector | None] = nullcontext()
+    if tune_collector:
+        tuning = Collector(scheduler.counters, stopwatch(deterministic=False))
+    with tuning as collector:
+        async with trio.open_nursery() as nursery:
+            scheduler.nursery = nursery
+            tasks = Tasks(scheduler, collector)
+            nursery.start_soon(scheduler.wheel.keep_time, name=f"actors {name}: timekeeper")
+            tasks.promote()
+            try:
+                with body:
+                    yield system
+            except BaseException as raised:
+                error = raised
+            with trio.CancelScope(shield=True):
+                await _stop(system, tasks, stop_timeout)
+            nursery.cancel_scope.cancel()
     if scheduler.fatal is not None:
         raise scheduler.fatal
     if error is not None:

@@ -1,4 +1,4 @@
-"""Mailboxes: a model of the operations, and order between pairs of actors under every kind of load."""
+"""Mailboxes: a model of the operations, and the order between two actors under any load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from actors.mailbox import EMPTY, append, length, push_front, take, take_all
 
 
 class FakeScheduler:
-    spare: list = []
+    spare: list = []  # noqa: RUF012
 
 
 class FakeRef:

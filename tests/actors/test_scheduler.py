@@ -507,3 +507,34 @@ async def test_a_signal_wakes_all_waiters_and_stays_set():
 
 async def _note(me, signal):
     me.seen.append(await signal.wait())
+
+
+async def test_a_flood_from_two_thousand_busy_sockets_leaves_no_growing_backlog():
+    """Each socket's task sends two messages between two slices; all must fit into the next ones."""
+    sockets = 2_000
+    async with open_system() as system:
+        refs = [await system.spawn(Worker) for _ in range(sockets // 10)]
+        sent = 0
+
+        async def echo(number):
+            nonlocal sent
+            near, far = trio.socket.socketpair()
+            ref = refs[number % len(refs)]
+            with near, far:
+                while True:
+                    await near.send(b"x")
+                    await far.recv(1)
+                    ref.cast(Note(None))
+                    ref.cast(Note(None))
+                    sent += 2
+
+        backlogs = []
+        async with trio.open_nursery() as nursery:
+            for number in range(sockets):
+                nursery.start_soon(echo, number)
+            for rounds in range(2, 22):
+                while sent < rounds * 2 * sockets:
+                    await trio.lowlevel.checkpoint()
+                backlogs.append(sent - system.statistics()["messages"])
+            nursery.cancel_scope.cancel()
+        assert min(backlogs[10:]) <= 4 * sockets, backlogs
