@@ -102,9 +102,13 @@ class Conversation(Actor):
         return Settings(self.state.kind, self.state.title, self.state.open)
 
     @on(m.Resume)
-    def resume(self, _message: m.Resume) -> None:
-        """Somebody found this stream pending."""
-        self.fan_out.wake()
+    def resume(self, message: m.Resume) -> None:
+        """A stream of ours is pending in the journal."""
+        if message.stream == self.writer.stream:
+            self.writer.settle_again()
+            self.fan_out.wake()
+        elif self.marks is not None:
+            self.marks.resume()
 
     @on(_Idle)
     def idle(self, _message: _Idle) -> None:

@@ -113,6 +113,11 @@ class GroupMarks:
         if self._low is not None:
             self._want_turn()
 
+    def resume(self) -> None:
+        """The side stream is pending in the journal."""
+        if not self.busy:
+            self._writer.settle_again()
+
     def raised(self, message: MemberMarks, reply_to: ReplyTo[bool]) -> None:
         """A member's levels: written in the next turn, answered after that."""
         known = self._waiting.get(message.user)

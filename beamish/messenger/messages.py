@@ -61,7 +61,9 @@ class MarksOf(Request[tuple[tuple[str, Levels], ...] | Refusal]):
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """There is pending work in a stream of yours: be there and do it."""
+    """A stream of the recipient is pending: do what is owed, or settle it if nothing is."""
+
+    stream: str
 
 
 @dataclass(frozen=True, slots=True)

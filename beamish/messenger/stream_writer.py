@@ -186,10 +186,18 @@ class StreamWriter(Generic[S]):
         self._maintain()
 
     def settle(self, upto: int) -> None:
-        """Say that the obligations of records up to `upto` are met."""
+        """Say that the obligations of records up to `upto` are met.
+
+        Not waited for: should it fail, the stream is found pending, and `settle_again` mends it.
+        """
         if upto > self.settled:
             self.settled = upto
             self._port.begin(Settle(self.stream, upto, self.epoch or None))
+
+    def settle_again(self) -> None:
+        """Repeat the last settlement, since the journal does not know of it."""
+        if self.settled:
+            self._port.begin(Settle(self.stream, self.settled, self.epoch or None))
 
     def _maintain(self) -> None:
         version = self.state.version

@@ -1,7 +1,8 @@
 """Looks for pending work that nobody does, and for sessions that missed something.
 
 Every `sweep_s` it pages through the journal's pending streams and makes sure that each has a living
-actor: an actor that loads finds what is pending by itself, so being alive is enough. Every
+actor: an actor that loads finds what is pending by itself. One that lives and has left a stream
+pending for long is reminded, in case the journal did not hear of a settlement. Every
 `head_check_s` it compares, in batches, the inbox of every connected user with what the journal
 holds, and tells the sessions; a hint may therefore fail in any way and be late by that much.
 """
@@ -15,9 +16,12 @@ from actors import Actor, CallError, Ref, on
 from beamish.messenger import messages as m
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import owner_of_stream, user_stream
-from storage import Describe, Pending, Refused
+from storage import Describe, Pending, PendingStream, Refused
 
 logger = logging.getLogger("beamish.messenger")
+
+OVERDUE_MS = 5_000
+"""Age of pending work above which an actor that lives is reminded of it."""
 
 PAGE = 256
 """Streams looked at in one step."""
@@ -53,23 +57,25 @@ class Sweeper(Actor):
             self.send_after(self._environment.settings.sweep_s, _Sweep(None))
             return
         for pending in outcome.streams:
-            await self._wake(pending.stream)
+            await self._wake(pending)
         if outcome.more:
             self.ref.cast(_Sweep(outcome.streams[-1].stream))
         else:
             self.send_after(self._environment.settings.sweep_s, _Sweep(None))
 
-    async def _wake(self, stream: str) -> None:
-        owner = owner_of_stream(stream)
+    async def _wake(self, pending: PendingStream) -> None:
+        owner = owner_of_stream(pending.stream)
         if owner is None:
-            logger.error("the pending stream %r is nobody's: it is of another making", stream)
+            logger.error("the pending stream %r is nobody's: of another making?", pending.stream)
             return
         directory = self._environment.directory
-        if directory.find(*owner) is not None:
+        ref = directory.find(*owner)
+        age_ms = self._environment.now_ms() - pending.since_ms
+        if ref is not None and 0 <= age_ms < OVERDUE_MS:
             return
         try:
-            ref = await directory.activate(*owner)
-            ref.cast(m.Resume())
+            ref = ref or await directory.activate(*owner)
+            ref.cast(m.Resume(pending.stream))
         except CallError as error:
             logger.warning("%s %s could not be started: %s", *owner, error)
 

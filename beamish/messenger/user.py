@@ -102,7 +102,8 @@ class User(Actor):
 
     @on(m.Resume)
     def resume(self, _message: m.Resume) -> None:
-        """Somebody found this stream pending: what is owed is known since the load."""
+        """The stream is pending in the journal; what is owed is known since the load."""
+        self.writer.settle_again()
 
     @on(_Idle)
     def idle(self, _message: _Idle) -> None:
@@ -314,7 +315,8 @@ class User(Actor):
         if self._sessions:
             hint = m.NewInbox(self.state.version - len(rows) + 1, rows, batch.logs())
             for session in self._sessions:
-                session.cast(hint)
+                if session.is_alive():
+                    session.cast(hint)
         for row in rows:
             if row["t"] == "device_gone":
                 revoked = self._devices.pop(row["device"], None)
