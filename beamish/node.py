@@ -28,7 +28,7 @@ from typing import Any
 
 import trio
 
-from actors import CallError, Ref, System, open_system
+from actors import CallError, ExitReason, Ref, Signal, System, open_system
 from beamish.messenger.connections import Connections
 from beamish.messenger.conversation import Conversation
 from beamish.messenger.conversation_commands import Refusal
@@ -38,6 +38,7 @@ from beamish.messenger.faults import CrashInjector, NoFaults
 from beamish.messenger.guesses import Guesses
 from beamish.messenger.ids import USER_STREAM, is_user_name
 from beamish.messenger.journal_port import JournalPort, LogReader
+from beamish.messenger.lookout import Lookout
 from beamish.messenger.messages import CloseSession, Register
 from beamish.messenger.outbox import Outbox
 from beamish.messenger.passwords import Passwords
@@ -88,6 +89,10 @@ class NodeConfig:
     journal: AbstractAsyncContextManager[Journal] | None = None
 
 
+class NodeFailed(Exception):
+    """The node cannot go on; whatever runs it should end, and be started again."""
+
+
 class Node:
     """A running node. Made by `open_node`."""
 
@@ -97,6 +102,7 @@ class Node:
         self.system = system
         self._supervisors: dict[str, Ref] = {}
         self._accepting = False
+        self._ended: Signal[ExitReason] = Signal()
 
     async def start(self) -> None:
         """Build the supervision tree."""
@@ -106,6 +112,7 @@ class Node:
             for name in ("users", "conversations", "sessions")
         ]
         top = await self.system.spawn(Supervisor, specs, name="messenger")
+        await self.system.spawn(Lookout, top, self._ended)
         for name in ("users", "conversations", "sessions"):
             ref = self.system.whereis(name)
             assert ref is not None
@@ -119,6 +126,12 @@ class Node:
         )
         await top.call(StartChild(ChildSpec("sweeper", Sweeper, (env,), name="sweeper")))
         self._accepting = True
+
+    async def watch(self) -> None:
+        """Wait for the end of the supervision tree; raises NodeFailed then."""
+        reason = await self._ended.wait()
+        self._accepting = False
+        raise NodeFailed(f"the messenger's supervisors gave up ({reason}): see the log for crashes")
 
     def ready(self) -> bool:
         """Whether sessions are taken."""
@@ -231,7 +244,10 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
         )
         node = Node(environment, journal, system)
         await node.start()
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        nursery.start_soon(node.watch)
         try:
             yield node
         finally:
             node.stop_accepting()
+            nursery.cancel_scope.cancel()

@@ -7,6 +7,7 @@ import json
 import pytest
 import trio
 
+from beamish.node import NodeFailed
 from beamish.protocol import Limits
 from tests.beamish.messenger.talker import CODEC, Refused, Talker
 
@@ -256,3 +257,12 @@ async def test_a_full_disk_refuses_messages_for_now_and_takes_them_when_freed(
         world.journal_faults.full = "no"
         await alice.send(DIRECT, "now")
         await bob.until(lambda: bob.texts(DIRECT) == ["now"])
+
+
+async def test_a_node_whose_supervisors_gave_up_ends_loudly(make_world, autojump_clock):
+    async with make_world() as world:
+        with pytest.raises(ExceptionGroup) as failed:
+            async with world.running() as node:
+                node.system.kill(node.system.whereis("messenger"))
+                await trio.sleep(10)
+        assert failed.group_contains(NodeFailed, match="gave up", depth=None)
