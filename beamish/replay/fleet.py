@@ -19,6 +19,7 @@ from typing import Any
 import trio
 
 from beamish.client import Client, MemoryStore, Settings, open_client
+from beamish.replay.lean_socket import connect_lean
 from beamish.replay.ledger import Record
 
 LONGEST_DISPLAY = 64
@@ -37,6 +38,11 @@ CLIENT_SETTINGS = Settings(
 """A replay has thousands of clients in one process and wants them back soon after a restart."""
 
 Receive = Callable[[str, Sequence[Record]], None]
+
+
+def connector(urls: Sequence[str]) -> Callable[..., Any] | None:
+    """The cheap transport where it will do, None for the client's own: it speaks TLS."""
+    return connect_lean if all(url.startswith("ws:") for url in urls) else None
 
 
 def display_name(nick: str, user: str) -> str:
@@ -188,6 +194,7 @@ class Fleet:
                 register=not seat.registered,
                 display=seat.display,
                 store=seat.store,
+                connect=connector(self._urls),
                 random=random.Random(self._source.getrandbits(64)),  # noqa: S311
                 on_records=seat.receive,
                 on_event=ignore_event,

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 import trio
 
 from beamish.client import Client, MemoryStore
-from beamish.replay.fleet import CLIENT_SETTINGS, ignore_event
+from beamish.replay.fleet import CLIENT_SETTINGS, connector, ignore_event
 from beamish.replay.ledger import Ledger, Record
 from beamish.replay.verdict import Matched, history_ledger, history_mismatches
 
@@ -62,6 +62,7 @@ class HistoryReader:
             user=self._found.names[user],
             password=self._password,
             store=MemoryStore(),
+            connect=connector(self._urls),
             random=random.Random(self._source.getrandbits(64)),  # noqa: S311
             on_records=on_records,
             on_event=ignore_event,
