@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from actors import direct
 from actors._trio_internals import Leftovers, is_clean
-from actors.control import control_of, is_exiting
+from actors.control import is_exiting
 from actors.errors import LeftOpen, Unwind
 from actors.links import ties_of
 from actors.mailbox import EMPTY
@@ -50,14 +51,12 @@ from actors.protection import protect
 from actors.ref import (
     BOUND,
     IDLE,
-    MAX_DEPTH,
     PARKED,
     QUEUED,
     RECEIVING,
     RUNNING,
     LocalRef,
 )
-from actors.reply import DIRECT
 from actors.reports import Reporter
 from actors.turns import Phase, Turn
 from actors.waits import Call, Receive, RequestCall, Wait, wait_in_task
@@ -78,8 +77,6 @@ CLOCK_EVERY: Final = 16
 """Messages of one actor's run between two looks at the clock."""
 MIN_SLICE_S: Final = 0.0005
 MAX_SLICE_S: Final = 0.020
-CATCH_UP: Final = 16
-"""A call steps an actor directly past this many messages in its mailbox, handling them first."""
 MAX_STRIKES: Final = 100
 """A handler that has swallowed its unwinding this often is bound to a task, and then abandoned."""
 LONG_HANDLER_S: Final = 0.050
@@ -145,15 +142,6 @@ class Scheduler:
         self.runq.append(ref)
         if self.idle:
             self.wake()
-
-    def can_step_directly(self) -> bool:
-        """Whether an idle actor may be stepped here and now, inside the current actor's step."""
-        return (
-            self.left > 0
-            and self.depth < MAX_DEPTH
-            and self.run.current is not None
-            and is_clean(self.leader, self.base)
-        )
 
     async def wait_as_child(self, owner: LocalRef, call: Call) -> None:
         """Wait in a task of a nursery that a handler of `owner` has opened."""
@@ -348,132 +336,10 @@ class Scheduler:
         elif exiting:
             trap.resolve(None, Unwind())
 
-    # -- the direct step --------------------------------------------------------------------------
-
-    def catch_up(self, ref: LocalRef, caller: LocalRef) -> bool:
-        """Have a runnable actor handle the few messages that it has, so that a call may step it.
-
-        This keeps the order of its mailbox and only anticipates its turn. True if it is idle now.
-        If one of its handlers must be bound, `binding` is set and the caller has to give way.
-        """
-        if (
-            ref.status != QUEUED
-            or ref.turn is not None
-            or ref.control is not None
-            or (ref.mailbox is not None and len(ref.mailbox) > CATCH_UP)
-        ):
-            return False
-        run = self.run
-        caller.waiting = ref
-        self.depth += 1
-        self._run_actor(ref)
-        self.depth -= 1
-        caller.waiting = None
-        run.current = caller
-        return ref.status == IDLE and self.left > 0
-
-    def step_into(self, ref: LocalRef, request: object, caller: LocalRef) -> Any:
-        """Handle a call to the idle `ref` in the caller's step.
-
-        Returns the reply, or a `Call` if the reply is still to come.
-        """
-        run = self.run
-        run.current = ref
-        ref.status = RUNNING
-        ref.entry = DIRECT
-        caller.waiting = ref
-        self.depth += 1
-        self.left -= 1
-        self.counters.direct_calls += 1
-        context = self.context.copy()
-        behaviour, kind = ref.behaviour, request.__class__
-        handler = behaviour.handlers.get(kind)
-        try:
-            if handler is not None:
-                result = context.run(handler, ref.actor, request)
-            elif kind in behaviour.coroutines:
-                result = behaviour.coroutines[kind](ref.actor, request)
-            else:
-                ref.entry = Call(caller, ref, request)
-                result = run_unhandled(ref, context, request)
-            if result.__class__ is CoroutineType:
-                try:
-                    trap = context.run(result.send, None)
-                except StopIteration as stop:
-                    result = stop.value
-                else:
-                    call = self._direct_call(ref, request, caller)
-                    self.hold(Turn(ref, result, context, Phase.MESSAGE), trap)
-                    return call
-        except BaseException as error:
-            call = self._direct_call(ref, request, caller)
-            self.raised(ref, Phase.MESSAGE, error)
-            return call
-        finally:
-            self.depth -= 1
-            run.current = caller
-        if not is_clean(self.leader, self.base):
-            call = self._direct_call(ref, request, caller)
-            self.left_open(ref, Phase.MESSAGE)
-            return call
-        if result is NO_REPLY:
-            result = self._direct_call(ref, request, caller)
-            check_owed(ref, result)
-        if ref.control is None and ref.first is EMPTY and ref.mailbox is None:
-            ref.status = IDLE
-            ref.entry = None
-        else:
-            ref.entry = None
-            self.enqueue(ref)
-        caller.waiting = None
-        return result
-
-    def _direct_call(self, ref: LocalRef, request: object, caller: LocalRef) -> Call:
-        entry = ref.entry
-        if entry is DIRECT:
-            entry = ref.entry = Call(caller, ref, request)
-        call: Call = entry
-        call.ref = caller
-        call.request = request
-        return call
-
-    def start_directly(self, ref: LocalRef) -> Wait | None:
-        """Run the ``init`` of a new actor inside its parent's step.
-
-        None if it has run and all is well, else the wait for its outcome.
-        """
-        run, init = self.run, ref.behaviour.init
-        assert init is not None
-        parent = run.current
-        run.current = ref
-        ref.status = RUNNING
-        self.depth += 1
-        self.left -= 1
-        context = self.context.copy()
-        wait = None
-        try:
-            result = context.run(init, ref.actor)
-            if result.__class__ is CoroutineType:
-                try:
-                    trap = context.run(result.send, None)
-                except StopIteration:
-                    pass
-                else:
-                    wait = control_of(ref).starting = Wait(parent)
-                    self.hold(Turn(ref, result, context, Phase.INIT), trap)
-                    return wait
-            if is_clean(self.leader, self.base):
-                finished(self, ref, Phase.INIT, None)
-            else:
-                wait = control_of(ref).starting = Wait(parent)
-                self.left_open(ref, Phase.INIT)
-        except BaseException as error:
-            wait = control_of(ref).starting = Wait(parent)
-            self.raised(ref, Phase.INIT, error)
-        finally:
-            self.depth -= 1
-            run.current = parent
-        return wait
+    can_step_directly = direct.can_step_directly
+    catch_up = direct.catch_up
+    step_into = direct.step_into
+    start_directly = direct.start_directly
 
     def step_phase(
         self, ref: LocalRef, phase: Phase, function: Callable[..., Any], *args: Any
