@@ -76,17 +76,20 @@ async def test_the_nodes_close_code_and_reason_are_told() -> None:
 
 
 async def test_an_orderly_goodbye_is_one_for_the_other_side() -> None:
-    ends: list[int] = []
+    ends, ended = list[int](), trio.Event()
 
     async def wait(server: WebSocketConnection) -> None:
         with pytest.raises(trio_websocket.ConnectionClosed) as closed:
             await server.get_message()
         ends.append(closed.value.reason.code)
+        ended.set()
 
     async with library(wait) as url, lean(url) as socket:
         await socket.aclose()
         with pytest.raises(TransportClosed):
             await socket.receive()
+        with trio.fail_after(5):
+            await ended.wait()
     assert ends == [1000]
 
 
