@@ -74,8 +74,9 @@ class NodeConfig:
 
     `data` is the journal's directory. The seams have defaults for real use: `now_ms` the wall
     clock in ms UTC, `secret` random bytes fit for tokens, `run_in_thread` the way into threads.
-    `faults` makes actors crash on purpose; `seed` fixes the runtime's randomness; `journal`
-    replaces the one on disk, `journal_options` are given to `open_lmdb`.
+    `faults` makes actors crash on purpose; `seed` fixes the runtime's randomness;
+    `tune_collector` lets the node tune Python's garbage collector for its load, which is the whole
+    process's; `journal` replaces the one on disk, `journal_options` are given to `open_lmdb`.
     """
 
     data: Path
@@ -85,6 +86,7 @@ class NodeConfig:
     secret: Callable[[int], bytes] = os.urandom
     run_in_thread: Callable[[Callable[[], object]], Any] = _run_in_thread
     seed: int | None = None
+    tune_collector: bool = False
     journal_options: dict[str, Any] = field(default_factory=dict)
     journal: AbstractAsyncContextManager[Journal] | None = None
 
@@ -226,7 +228,9 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             if config.journal is None
             else config.journal
         )
-        system = await stack.enter_async_context(open_system("node", seed=config.seed))
+        system = await stack.enter_async_context(
+            open_system("node", seed=config.seed, tune_collector=config.tune_collector)
+        )
         settings = config.settings
         port = JournalPort(journal)
         environment = Environment(
