@@ -208,13 +208,18 @@ class Connection:
                 if core.outbox.trouble or core.questions.trouble:
                     link.close(TransportClosed("the node takes no commands of this device"))
                     return
-                if answered or self._synchroniser.needed:
+                if self._synchroniser.needed or (answered and self._unwritten):
                     link.wake()
         except TransportClosed as closed:
             link.close(closed)
         except StoreError as failure:
             core.fail(failure)
             link.wake()
+
+    @property
+    def _unwritten(self) -> bool:
+        core = self._core
+        return core.outbox.unwritten or core.questions.unwritten or self._reads.unwritten
 
     def _note_login(self, link: Link) -> None:
         """Tell it before anything that the connection brings."""
@@ -254,10 +259,10 @@ class Connection:
             if self._synchroniser.needed:
                 self._synchroniser.running = True
                 nursery.start_soon(self._synchronise)
-            items = await self._collect(link)
+            items, more = await self._collect(link)
             if items:
                 await link.write(items, core.settings.ping_timeout)
-            elif link.closed is None and core.failure is None:
+            if not more and link.closed is None and core.failure is None:
                 await link.wait(self._next_deadline(link))
         if link.closed is None:
             with trio.move_on_after(core.settings.close_timeout):
@@ -270,8 +275,8 @@ class Connection:
         except ClientError as failure:
             self._core.fail(failure)
 
-    async def _collect(self, link: Link) -> list[bytes]:
-        """The next frame's items; what is written anew is in the store before."""
+    async def _collect(self, link: Link) -> tuple[list[bytes], bool]:
+        """The next frame's items, stored before, and whether there may be more for another."""
         core, now = self._core, trio.current_time()
         unsaved = core.outbox.unsaved()
         if unsaved is not None:
@@ -285,8 +290,8 @@ class Connection:
                 items.append(item)
                 size += len(item)
                 if size >= FRAME_BYTES:
-                    return items
-        return items
+                    return items, True
+        return items, len(items) >= most
 
     def _add_ack(self, items: list[bytes], now: float) -> None:
         core = self._core
@@ -301,7 +306,8 @@ class Connection:
     def _schedule_ack(self) -> None:
         if self._ack_at == math.inf and self._core.delivery.ackable != self._acked:
             self._ack_at = trio.current_time() + self._core.settings.ack_delay
-            self._core.wake()
+            if self._core.link is not None:
+                self._core.link.wake_by(self._ack_at)
 
     def _add_ping(self, link: Link, items: list[bytes], now: float) -> None:
         """Ask whether a silent connection lives; give it up when that is not answered."""

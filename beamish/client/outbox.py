@@ -429,6 +429,13 @@ class Outbox:
     # -- watching -------------------------------------------------------------------------------
 
     @property
+    def unwritten(self) -> bool:
+        """Commands wait to be written, or a store has much to forget."""
+        if len(self._answered) >= WINDOW:
+            return True
+        return any(lane.outstanding < len(lane.queue) for lane in self._lanes.values())
+
+    @property
     def pending(self) -> int:
         """Unanswered commands in all."""
         return self._pending

@@ -46,6 +46,11 @@ class Questions:
         self._waiting: list[Question] = []
         self._outstanding: dict[Question, None] = {}
 
+    @property
+    def unwritten(self) -> bool:
+        """Questions wait to be asked."""
+        return bool(self._waiting)
+
     def add(self, question: Question) -> None:
         """Have it asked."""
         self._waiting.append(question)

@@ -29,6 +29,11 @@ class ReadMarks:
         self._resume_at = 0.0
         self._backoff = Backoff(_RETRY_FIRST, _RETRY_CAP, random)
 
+    @property
+    def unwritten(self) -> bool:
+        """Marks wait to be sent."""
+        return bool(self._wanted)
+
     def want(self, conversation: str, upto: int) -> None:
         """Have the mark of `conversation` raised to `upto`."""
         if upto > self._wanted.get(conversation, 0):
