@@ -85,7 +85,8 @@ def is_loopback(host: str) -> bool:
 SWITCH_INTERVAL_S = 0.0005
 """How long the node's thread may keep the interpreter while the journal's threads want it.
 
-They need it briefly and often; with Python's 5 ms each of their steps waits that long in a busy node.
+They need it briefly and often; with Python's 5 ms each of their steps waits that long in a busy
+node.
 """
 
 
