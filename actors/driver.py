@@ -26,6 +26,7 @@ from actors.outcomes import failed, finished, left_open_text
 from actors.protection import protect
 from actors.reasons import Killed
 from actors.ref import BOUND, RECEIVING
+from actors.reports import logger
 from actors.scheduler import MAX_SLICE_S, MAX_STRIKES, MIN_SLICE_S
 from actors.waits import Receive, Wait, wait_in_task
 
@@ -72,8 +73,13 @@ class Tasks:
         """Body of every task: lead, drive, rest in the pool, lead again."""
         task = trio.lowlevel.current_task()
         scheduler = self._scheduler
-        while await self._stint(task) and not scheduler.closed and len(self._pool) < MAX_POOL:
-            await self._rest(task)
+        try:
+            while await self._stint(task) and not scheduler.closed and len(self._pool) < MAX_POOL:
+                await self._rest(task)
+        except Exception as error:
+            # A fault of the runtime itself. Without a leader no actor can be run any more.
+            logger.critical("the runtime has failed; the system stops", exc_info=error)
+            scheduler.system.fail(error)
 
     async def _rest(self, task: trio.lowlevel.Task) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -153,10 +159,12 @@ class Tasks:
             finished(scheduler, ref, turn.phase, result)
         else:
             failed(scheduler, ref, turn.phase, error)
+            error = None  # else its traceback and this frame would keep each other alive
         return clean
 
     async def _steps(self, turn: Turn, trap: Any) -> Any:
-        run, ref = self._scheduler.run, turn.ref
+        scheduler, ref = self._scheduler, turn.ref
+        run = scheduler.run
         coroutine = turn.coroutine
         while True:
             step: Callable[[Any], Any] = coroutine.send
@@ -174,12 +182,16 @@ class Tasks:
                     self._abandon(turn)
                     raise Unwind
             run.current = ref
+            began = scheduler.stopwatch()
             try:
                 trap = turn.context.run(step, value)
             except StopIteration as stop:
                 return stop.value
             finally:
                 run.current = None
+                seconds = scheduler.stopwatch() - began
+                if seconds > scheduler.long_handler:
+                    scheduler.reporter.long_handler(ref, ref.entry, seconds)
 
     @staticmethod
     def _is_strike(trap: Any, value: Any) -> bool:

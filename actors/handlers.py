@@ -130,7 +130,7 @@ class Behaviour:
             )
         self.rest_limit = self.mailbox_limit - 1
         if base is not None:
-            expose(cls)
+            expose(cls, *table.values())
 
 
 def _table(cls: type[Actor]) -> dict[type, Callable[[Any, Any], Any]]:

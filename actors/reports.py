@@ -157,9 +157,10 @@ class Reporter:
         )
         self.publish(report)
 
-    def long_handler(self, ref: LocalRef, seconds: float, message: str) -> None:
-        """An actor's turn took `seconds`."""
+    def long_handler(self, ref: LocalRef, entry: object, seconds: float) -> None:
+        """An actor's turn, the last message of which was `entry`, took `seconds`."""
         self.counters.long_handlers += 1
+        message = type(getattr(entry, "request", entry)).__qualname__
         self._log(
             "long handler", "%r ran for %.0f ms, last message %s", ref, seconds * 1e3, message
         )

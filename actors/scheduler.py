@@ -123,7 +123,7 @@ class Scheduler:
         self.depth = 0
         self.slice_end = 0.0
         self.long_handler = LONG_HANDLER_S
-        self.last_message: type = object
+        self.last: tuple[LocalRef, Any] | None = None
         self.unarmed: list[Call] = []
         self.abandoned: deque[Any] = deque(maxlen=MAX_ABANDONED)
         self.binding: tuple[Turn, Any] | None = None
@@ -170,7 +170,7 @@ class Scheduler:
                 break
             now = stopwatch()
             if now - mark > self.long_handler:
-                self._report_long(entry, now - mark)
+                self._report_long(now - mark)
             mark = now
             if now >= self.slice_end:
                 break
@@ -192,10 +192,9 @@ class Scheduler:
                 call.arm(call.final, now)
         self.unarmed.clear()
 
-    def _report_long(self, entry: LocalRef | Wait, seconds: float) -> None:
-        ref = entry.turn.ref if isinstance(entry, Wait) and entry.turn is not None else entry
-        if isinstance(ref, LocalRef):
-            self.reporter.long_handler(ref, seconds, self.last_message.__qualname__)
+    def _report_long(self, seconds: float) -> None:
+        if self.last is not None:
+            self.reporter.long_handler(*self.last, seconds)
 
     def _run_actor(self, ref: LocalRef) -> None:
         """Handle messages of `ref`: at most 64, as long as the slice lasts and no handler waits."""
@@ -267,7 +266,7 @@ class Scheduler:
             if not count % CLOCK_EVERY and self.stopwatch() >= self.slice_end:
                 self.left = 0
         run.current = None
-        self.last_message = message.__class__
+        self.last = (ref, message)
         self.counters.messages += count
 
     def rest(self, ref: LocalRef) -> None:
@@ -291,6 +290,7 @@ class Scheduler:
             wait.error = Unwind()
         ref.status = RUNNING
         self.left -= 1
+        self.last = (ref, ref.entry)
         run = self.run
         run.current = ref
         try:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from actors.collector import Collector
 from actors.control import control_of
 from actors.driver import Tasks
 from actors.errors import CalleeDied
-from actors.lifecycle import end_by_system, join, send_exit, send_kill, start
+from actors.lifecycle import end_by_system, finalize, join, send_exit, send_kill, start
 from actors.portal import Portal
 from actors.protection import protect
 from actors.reasons import ExitReason, Killed, NoProc
@@ -159,6 +159,13 @@ class System:
         """A way in for other threads."""
         return Portal(trio.lowlevel.current_trio_token())
 
+    def fail(self, error: BaseException) -> None:
+        """The runtime itself has failed: there is no leader any more."""
+        self._scheduler.closed = True
+        if self._scheduler.fatal is None:
+            self._scheduler.fatal = error
+        self.stop_soon()
+
     def stop_soon(self) -> None:
         """Cancel the body of ``async with open_system``; the orderly stop follows."""
         self._body.cancel()
@@ -255,6 +262,9 @@ async def open_system(
 async def _stop(system: System, tasks: Tasks, timeout: float) -> None:  # noqa: ASYNC109
     scheduler = system._scheduler
     system._stopping = True
+    if scheduler.closed:
+        _abandon_all(scheduler)
+        return
     # One actor that does not end may use up half of the time, not that of everybody else.
     with trio.move_on_after(timeout / 2):
         await _end_all([ref for ref in scheduler.table if ref.parent is None])
@@ -274,6 +284,19 @@ async def _stop(system: System, tasks: Tasks, timeout: float) -> None:  # noqa: 
         scheduler.wake()
 
 
+def _abandon_all(scheduler: Scheduler) -> None:
+    """End all actors without a leader; those bound to tasks are cancelled and end by themselves."""
+    for ref in tuple(scheduler.table):
+        turn = ref.turn
+        if turn is not None and turn.scope is not None:
+            send_kill(ref)
+            continue
+        if turn is not None:
+            with suppress(BaseException):
+                turn.coroutine.close()
+        finalize(ref, Killed())
+
+
 async def _kill_all(scheduler: Scheduler) -> None:
     while scheduler.table:
         for ref in tuple(scheduler.table):
@@ -288,4 +311,4 @@ async def _end_all(refs: list[LocalRef]) -> None:
             await wait_for(join(ref), None)
 
 
-protect(System, _suspend, _state, _stop, _kill_all, _end_all)
+protect(System, _suspend, _state, _stop, _kill_all, _end_all, _abandon_all)

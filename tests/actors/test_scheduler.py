@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import gc
+import weakref
 
 import pytest
 import trio
@@ -538,3 +540,48 @@ async def test_a_flood_from_two_thousand_busy_sockets_leaves_no_growing_backlog(
                 backlogs.append(sent - system.statistics()["messages"])
             nursery.cancel_scope.cancel()
         assert min(backlogs[10:]) <= 4 * sockets, backlogs
+
+
+@pytest.mark.parametrize("wait", [None, "runtime", "trio"])
+async def test_a_long_step_after_a_wait_is_reported_too(wait):
+    reports = []
+    async with open_system() as system:
+        system.on_report(reports.append)
+        ref = await system.spawn(Worker)
+
+        async def spin(me):
+            if wait == "runtime":
+                await me.sleep(0)
+            elif wait == "trio":
+                await trio.lowlevel.checkpoint()
+            deadline = trio.current_time() + 0.06
+            while trio.current_time() < deadline:
+                pass
+
+        await ref.call(Do(spin))
+        await wait_all_tasks_blocked()
+        assert ref in [report.ref for report in reports if isinstance(report, LongHandler)]
+        assert "Do" in [report.message for report in reports if isinstance(report, LongHandler)]
+
+
+async def test_the_crash_of_a_bound_handler_keeps_no_frames_alive():
+    class Large:
+        pass
+
+    alive = []
+
+    async def fail(me):
+        large = Large()
+        alive.append(weakref.ref(large))
+        await trio.lowlevel.checkpoint()
+        raise ValueError
+
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        gc.collect()
+        gc.disable()
+        try:
+            await crash_of(ref, fail)
+            assert alive[0]() is None
+        finally:
+            gc.enable()

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors import Actor, Signal, TaskActor, on, open_system
+from actors import Actor, CallError, Signal, TaskActor, _trio_internals, on, open_system
 from tests.actors.kit import Add, Do, DoSync, Note, Worker
 
 
@@ -405,3 +406,76 @@ def test_actor_is_small():
         __slots__ = ()
 
     assert sys.getsizeof(Slim()) <= 56
+
+
+async def test_a_fault_of_the_runtime_itself_stops_the_system_and_is_raised(caplog):
+    outcomes = []
+
+    async def ask(ref):
+        try:
+            await ref.call(Do(lambda me: me.sleep(1000)), timeout=None)
+        except Exception as error:
+            outcomes.append(type(error).__name__)
+
+    with pytest.raises(ZeroDivisionError):
+        async with open_system() as system, trio.open_nursery() as nursery:
+            ref = await system.spawn(Worker)
+            idle = await system.spawn(Worker)
+            bound = await system.spawn(Worker)
+            bound.cast(Do(_bound_until_cancelled(outcomes)))
+            with trio.CancelScope(shield=True):
+                nursery.start_soon(ask, ref)
+                await wait_all_tasks_blocked()
+                system._scheduler.run_slice = lambda seconds: 1 / 0
+                idle.cast(Note(1))
+                await wait_all_tasks_blocked()
+            await trio.sleep_forever()
+    assert "the runtime has failed" in caplog.text
+    assert "bound unwound" in outcomes
+    assert system.actors() == ()
+
+
+def simulate(seed):
+    """A history of random actors: calls, casts, timers, crashes, trio; what happened, in order."""
+    log = []
+
+    class Random(Worker):
+        @on(Note)
+        async def note(self, message):
+            random, now = self.system.random, trio.current_time()
+            log.append((round(now, 6), self.ref.number, message.value))
+            await trio.sleep(random.random())
+            choice, others = random.random(), self.system.actors()
+            other = others[random.randrange(len(others))]
+            if choice < 0.3:
+                other.cast(Note(random.random()))
+            elif choice < 0.6:
+                self.send_after(random.random(), Note(random.random()))
+            elif choice < 0.7:
+                await self.spawn(Random, link=False)
+            elif choice < 0.8 and len(others) > 3:
+                raise ValueError
+            else:
+                with suppress(CallError):
+                    log.append(await other.call(Add(1), timeout=0.2))
+            self.send_after(random.random(), Note(random.random()))
+
+    async def main():
+        async with open_system(seed=seed) as system:
+            for number in range(10):
+                (await system.spawn(Random)).cast(Note(number))
+            await trio.sleep(30)
+
+    undo = _trio_internals.seed(seed)
+    try:
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    finally:
+        undo()
+    return log
+
+
+def test_one_seed_replays_one_history():
+    first = simulate(1)
+    assert len(first) > 100
+    assert simulate(1) == first
+    assert simulate(2) != first
