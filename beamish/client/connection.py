@@ -119,27 +119,35 @@ class Connection:
         failure: ClientError | None = None
         closed = TransportClosed(f"{url} did not answer in {settings.connect_timeout:g} s")
         patience = self._reached + settings.give_up - trio.current_time()
-        async with trio.open_nursery() as nursery:
-            try:
-                with trio.move_on_after(min(settings.connect_timeout, patience)):
-                    link = Link(url, await core.connect(url, nursery), core.wire)
-                if link is not None:
-                    nursery.start_soon(self._read, link)
-                    closed = TransportClosed("the login was not answered in time")
-                    with trio.move_on_after(settings.login_timeout) as login:
-                        await shake_hands(core, link)
-                    if not login.cancelled_caught:
-                        closed = await self._serve(link, nursery)
-            except TransportClosed as ended:
-                closed = ended
-            except ClientError as error:
-                failure = error
-            finally:
-                self._lost(link, closed)
-                nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    with trio.move_on_after(min(settings.connect_timeout, patience)):
+                        link = Link(url, await core.connect(url, nursery), core.wire)
+                    if link is not None:
+                        closed = await self._use(link, nursery)
+                except TransportClosed as ended:
+                    closed = ended
+                except ClientError as error:
+                    failure = error
+                finally:
+                    if link is not None:
+                        link.transport.cut()
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._lost(link, closed)  # now that the reader can answer nothing any more
         if failure is not None:
             raise failure
         return closed
+
+    async def _use(self, link: Link, nursery: trio.Nursery) -> TransportClosed:
+        """Log in and serve; why the connection ended."""
+        nursery.start_soon(self._read, link)
+        with trio.move_on_after(self._core.settings.login_timeout) as login:
+            await shake_hands(self._core, link)
+        if login.cancelled_caught:
+            return TransportClosed("the login was not answered in time")
+        return await self._serve(link, nursery)
 
     def _lost(self, link: Link | None, closed: TransportClosed) -> None:
         """Give everything outstanding back to its owner."""
@@ -151,7 +159,6 @@ class Connection:
         self._reads.connection_lost()
         if link is None:
             return
-        link.transport.cut()
         if link.frames:
             self._reached = trio.current_time()
         if link.logged_in:

@@ -461,6 +461,8 @@ class FakeTransport:
                 self.server.connections.remove(self)
 
     async def send(self, frame: bytes) -> None:
+        if self._ended is not None:
+            raise self._ended
         await trio.lowlevel.checkpoint()
         if self._ended is not None:
             raise self._ended

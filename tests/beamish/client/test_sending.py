@@ -19,6 +19,7 @@ from beamish.client import (
     OutboxFull,
     OutcomeUnknown,
     Sent,
+    Settings,
     open_client,
 )
 from tests.beamish.client.fake_server import FakeServer, Item
@@ -119,8 +120,6 @@ async def test_waiting_senders_keep_the_order_of_their_calls(server):
 
 
 async def test_the_bound_over_all_conversations_holds_and_wakes_whoever_waits(server):
-    from beamish.client import Settings
-
     for name in ("carol", "dave"):
         server.add_user(name)
     async with alice(server, settings=Settings(max_pending=2)) as client:
@@ -161,6 +160,24 @@ async def test_a_lost_command_is_sent_again_in_order(server, autojump_clock):
         for p in pending:
             await p.result()
         assert server.texts(ROOM) == ["0", "1", "2", "3", "4"]
+
+
+async def test_answers_read_while_the_connection_is_given_up_count_once(server, autojump_clock):
+    """The node answers one of three and closes; writing fails before or after that is read."""
+    async with alice(server, settings=Settings(backoff_first=0.01)) as client:
+        for i in range(40):
+            server.hold = True
+            for text in (3 * i, 3 * i + 1, 3 * i + 2):
+                client.send_nowait(ROOM, str(text))
+                await trio.testing.wait_all_tasks_blocked()
+                server.deaf = True
+            server.deaf = False
+            server.release()
+            server.cut(1001)
+            client.read_nowait(ROOM, i + 1)
+            with trio.fail_after(100):
+                await client.settled()
+    assert server.texts(ROOM) == [str(i) for i in range(120)]
 
 
 async def test_commands_queue_while_no_node_is_reachable(server, autojump_clock):

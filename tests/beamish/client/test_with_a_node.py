@@ -81,7 +81,8 @@ async def test_texts_arrive_unaltered(tmp_path, codec):
             room = client.direct("bob")
             for text in texts:
                 await client.send(room, text)
-            await until(lambda: len(bob.heard.get(room, [])) > len(texts))
+            for member in (alice, bob):
+                await until(lambda heard=member.heard: len(heard.get(room, [])) > len(texts))
             page = await client.history(room, limit=3)
     assert [text for _, text in bob.heard[room]][1:] == texts
     assert alice.heard == bob.heard
