@@ -12,6 +12,7 @@ messages above `low` can have been passed over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -25,6 +26,8 @@ from beamish.messenger.user_state import Levels, highest
 
 if TYPE_CHECKING:
     from beamish.messenger.conversation import Conversation
+
+Rows = tuple[tuple[str | None, Levels], ...]
 
 ZERO = Levels(0, 0)
 MARKS_KEPT = 256
@@ -193,26 +196,33 @@ class GroupMarks:
         self._settle_to = self._writer.state.version
         self._failed = False
         authors = [a for a, n in state.last_message.items() if n > low and a in state.members]
-        told = {author: self._rows_for(author, low) for author in authors}
-        told = {author: rows for author, rows in told.items() if rows}
+        rows_for = self._each_member if len(state.members) <= self._each else self._all_others()
+        told = {author: rows for author in authors if (rows := rows_for(author, low))}
         self._telling = dict.fromkeys(told, low)
         for author, rows in told.items():
             await self._send(author, Receipts(self._actor.conversation, rows))
         if not self._telling:
             self._told()
 
-    def _rows_for(self, author: str, low: int) -> tuple[tuple[str | None, Levels], ...]:
-        members = self._actor.state.members
-        others = [user for user in members if user != author]
-        if len(members) <= self._each:
-            return tuple(
-                (user, self.levels[user])
-                for user in others
-                if user in self.levels and self.levels[user].delivered > low
-            )
-        reached = [self._level(user, members[user].joined) for user in others]
-        all_others = Levels(min(d for d, _ in reached), min(r for _, r in reached))
-        return ((None, all_others),) if all_others.delivered > low else ()
+    def _each_member(self, author: str, low: int) -> Rows:
+        return tuple(
+            (user, self.levels[user])
+            for user in self._actor.state.members
+            if user != author and user in self.levels and self.levels[user].delivered > low
+        )
+
+    def _all_others(self) -> Callable[[str, int], Rows]:
+        """For each author the levels that all others have reached: looks at each member once."""
+        levels = {u: self._level(u, m.joined) for u, m in self._actor.state.members.items()}
+        # Without an author's own, the lowest is the second lowest, or the lowest of somebody else.
+        delivered = sorted((level.delivered, user) for user, level in levels.items())[:2]
+        read = sorted((level.read, user) for user, level in levels.items())[:2]
+
+        def rows(author: str, low: int) -> Rows:
+            others = Levels(_lowest_but(author, delivered), _lowest_but(author, read))
+            return ((None, others),) if others.delivered > low else ()
+
+        return rows
 
     def _level(self, user: str, joined: int) -> Levels:
         """A member's levels; whoever joined late does not hold up what was said before."""
@@ -246,3 +256,7 @@ class GroupMarks:
             self._writer.settle(self._settle_to)
         if self._low is not None:
             self._want_turn()
+
+
+def _lowest_but(author: str, lowest: list[tuple[int, str]]) -> int:
+    return next(level for level, user in lowest if user != author)
