@@ -1,13 +1,13 @@
 """Random programs under random kills: every call has an outcome, and nothing is left behind.
 
-Actors call each other directly and through queues, hold scopes and locks, open nurseries, use
-threads' way of waiting, defer replies, crash, stop, trap, link and monitor; meanwhile somebody kills
-them. The seed is the test's parameter; under it the whole history repeats.
+Actors call each other directly and through queues, hold scopes and locks, open nurseries, defer
+replies, crash, stop, trap, link and monitor; meanwhile somebody kills them. The seed is the test's parameter; under it the whole history repeats.
 """
 
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -148,10 +148,8 @@ class Chaotic(Actor):
         elif choice == 15:
             signal: Signal[int] = Signal()
             world.signals.append(signal)
-            try:
+            with suppress(ActorError):
                 await signal.wait(timeout=random.choice((0.05, None)))
-            except ActorError:
-                pass
         elif choice == 16 and random.random() < 0.3:
             raise random.choice(
                 (ValueError("x"), Stop(Normal()), Reject(Refused()), StopIteration())
@@ -159,10 +157,8 @@ class Chaotic(Actor):
         elif choice == 17 and random.random() < 0.3:
             self.stop(random.choice((Normal(), Shutdown())))
         elif choice == 18 and len(world.refs) < 60:
-            try:
+            with suppress(StartFailed):
                 world.refs.append(await self.spawn(Chaotic, world, link=random.random() < 0.3))
-            except StartFailed:
-                pass
         elif choice == 19 and random.random() < 0.1:
             trio.CancelScope().__enter__()
         elif choice == 20:
@@ -172,10 +168,8 @@ class Chaotic(Actor):
 
     @staticmethod
     async def tolerant(call) -> None:
-        try:
+        with suppress(CallError):
             await call
-        except CallError:
-            pass
 
     @on(Later)
     def later(self, request: Later):
@@ -256,7 +250,7 @@ async def play(seed: int) -> list:
     return world.log
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_programs_leave_nothing_behind(seed):
     def run():
         undo = _trio_internals.seed(seed)
