@@ -1,7 +1,8 @@
 """Random programs under random kills: every call has an outcome, and nothing is left behind.
 
 Actors call each other directly and through queues, hold scopes and locks, open nurseries, defer
-replies, crash, stop, trap, link and monitor; meanwhile somebody kills them. The seed is the test's parameter; under it the whole history repeats.
+replies, crash, stop, trap, link and monitor; meanwhile somebody kills them. The seed is the test's
+parameter; under it the whole history repeats.
 """
 
 from __future__ import annotations
