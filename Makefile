@@ -25,7 +25,7 @@ help:
 	@echo 'make install        only make .venv with the beamish command in it'
 	@echo 'make check          the checks without the tests: style, types, imports, seams'
 	@echo 'make tests          the tests without the checks; pytest options in ARGS'
-	@echo 'make test-slow      the tests that take minutes: kills, full disks, whole logs'
+	@echo 'make test-slow      the tests that take minutes: kills, full disks, crashes (LOGS="..." for others)'
 	@echo 'make test-versions  the three libraries under every other Python found here'
 	@echo 'make replay-all     play LOGS="..." both ways and count: nothing lost, doubled, reordered'
 	@echo 'make bench          every bench, tables on the screen (BENCHES="runtime chat" for some)'
@@ -73,7 +73,8 @@ tests: $(VENV)/.installed-test
 	$(BIN)/pytest -n $(WORKERS) -m 'not slow' --cov --cov-report=term $(ARGS)
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/pytest -m slow --timeout 3600 $(ARGS)
+	$(if $(filter-out file,$(origin LOGS)),BEAMISH_LOGS="$(LOGS)") \
+		$(BIN)/pytest -m slow --timeout 3600 $(ARGS)
 
 test-versions:
 	@sh .ci/test-versions $(ARGS)
