@@ -53,7 +53,9 @@ async def connect_lean(url: str, _nursery: trio.Nursery | None = None) -> LeanSo
     except BaseException:
         stream.socket.close()
         raise
-    return LeanSocket(stream, rest)
+    raw = socket.socket(fileno=stream.socket.detach())
+    raw.setblocking(False)
+    return LeanSocket(raw, rest)
 
 
 async def _shake_hands(stream: trio.SocketStream, host: str, path: str) -> bytes:
@@ -87,10 +89,13 @@ async def _shake_hands(stream: trio.SocketStream, host: str, path: str) -> bytes
 
 
 class LeanSocket:
-    """An open WebSocket; `send` and `receive` may run at the same time, each once."""
+    """An open WebSocket; `send` and `receive` may run at the same time, each once.
 
-    def __init__(self, stream: trio.SocketStream, received: bytes = b"") -> None:
-        self._stream = stream
+    It waits for the bare socket before it reads, since nearly always nothing is there to be read.
+    """
+
+    def __init__(self, raw: socket.socket, received: bytes = b"") -> None:
+        self._raw = raw
         self._buffer = bytearray(received)
         self._parts: list[bytes] = []
         self._sending = trio.Lock()
@@ -126,11 +131,14 @@ class LeanSocket:
 
     def cut(self) -> None:
         """Ends the connection at once, by a reset when it was not closed in order."""
-        raw = self._stream.socket
+        raw = self._raw
+        if raw.fileno() < 0:
+            return
         if not self._closing:
             with contextlib.suppress(OSError):
                 linger = struct.pack("ii", 1, 0)
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        trio.lowlevel.notify_closing(raw)
         raw.close()
 
     async def _closed_by_node(self, payload: bytes) -> TransportClosed:
@@ -166,9 +174,12 @@ class LeanSocket:
 
     async def _more(self) -> None:
         try:
-            data = await self._stream.receive_some(READ_BYTES)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
+            await trio.lowlevel.wait_readable(self._raw)
+            data = self._raw.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except (OSError, ValueError, trio.ClosedResourceError):
+            raise TransportClosed(_LOST) from None
         if not data:
             raise TransportClosed(_LOST)
         self._buffer += data
@@ -181,8 +192,15 @@ class LeanSocket:
             head = struct.pack("!BBH", opcode | _FINAL, 126 | 0x80, length)
         else:
             head = struct.pack("!BBQ", opcode | _FINAL, 127 | 0x80, length)
+        async with self._sending:
+            await self._send_all(head + _NO_MASK + payload)
+
+    async def _send_all(self, data: bytes) -> None:
         try:
-            async with self._sending:
-                await self._stream.send_all(head + _NO_MASK + payload)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            while data:
+                try:
+                    data = data[self._raw.send(data) :]
+                except BlockingIOError:
+                    await trio.lowlevel.wait_writable(self._raw)
+        except (OSError, ValueError, trio.ClosedResourceError):
             raise TransportClosed(_LOST) from None
