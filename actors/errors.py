@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from actors.reasons import ExitReason
     from actors.ref import Ref
 
+MAX_SHOWN = 12
+"""Actors of a cycle that are named in its text; all are in `CallCycle.cycle`."""
+
 
 class ActorError(Exception):
     """Base of the runtime's exceptions."""
@@ -51,7 +54,11 @@ class CallCycle(CallError):
     """
 
     def __init__(self, cycle: Sequence[Ref]) -> None:
-        names = " waits for ".join(repr(ref) for ref in cycle)
+        shown = [repr(ref) for ref in cycle]
+        if len(shown) > MAX_SHOWN:
+            middle = f"({len(shown) - MAX_SHOWN} more)"
+            shown[MAX_SHOWN // 2 : -MAX_SHOWN // 2] = [middle]
+        names = " waits for ".join(shown)
         super().__init__(
             f"deadlock among calls: {names}; use cast or a deferred reply for one of them"
         )

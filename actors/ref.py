@@ -27,7 +27,7 @@ from actors.errors import Busy, CallCycle, CalleeDied
 from actors.mailbox import EMPTY, append, length
 from actors.messages import Answer, Request
 from actors.protection import protect
-from actors.reasons import ExitReason, NoProc
+from actors.reasons import ExitReason, NoProc, bounded
 from actors.waits import Call, RequestCall, give_way, park, wait_in_task
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ R = TypeVar("R")
 
 CALL_TIMEOUT_S: Final = 5.0
 """Default patience of a call, as in OTP."""
+MAX_NAME: Final = 100
+"""Characters of a name shown in texts."""
 MAX_DEPTH: Final = 16
 """Calls stepped directly inside each other; a deeper one goes through the run queue."""
 
@@ -135,7 +137,7 @@ class LocalRef(Ref):
         self.waiting: LocalRef | None = None
 
     def __repr__(self) -> str:
-        name = "" if self.name is None else f" {self.name!r}"
+        name = "" if self.name is None else f" {bounded(repr(self.name), MAX_NAME)}"
         return f"<{self.behaviour.name}{name} {self.scheduler.name}#{self.number}>"
 
     def is_alive(self) -> bool:
