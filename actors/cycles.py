@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.protection import protect
+from actors.ties import tied
 
 if TYPE_CHECKING:
     from actors.ref import LocalRef
@@ -48,8 +49,7 @@ def find_cycle(caller: LocalRef, callee: LocalRef, limit: int | None) -> list[Lo
 
 def _waits_of(ref: LocalRef) -> list[LocalRef]:
     waits = [] if ref.waiting is None else [ref.waiting]
-    if ref.ties is not None and ref.ties.child_waits:
-        waits.extend(call.callee for call in ref.ties.child_waits)
+    waits.extend(call.callee for call in tied(ref, "child_waits"))
     return waits
 
 

@@ -26,13 +26,14 @@ from actors.errors import (
     SystemStopped,
     Unwind,
 )
-from actors.links import add_link, announce_end, links_of, remove_link, ties_of
+from actors.links import add_link, announce_end, links_of, remove_link
 from actors.mailbox import take_all
 from actors.messages import Exit
 from actors.protection import protect
 from actors.reasons import ExitReason, Ignored, Killed, Normal, Shutdown, crashed
 from actors.ref import DEAD, LocalRef
 from actors.reports import ZOMBIE_S, Zombie
+from actors.ties import tie, tied
 from actors.timers import drop_timers
 from actors.waits import Call, Wait, park, wait_in_task
 
@@ -212,9 +213,8 @@ def finalize(ref: LocalRef, reason: ExitReason) -> None:
         send_exit(other, reason, ref)
     ref.links = None
     announce_end(ref, reason)
-    if ref.ties is not None:
-        for wait in ref.ties.joins:
-            wait.resolve(reason)
+    for wait in tied(ref, "joins"):
+        wait.resolve(reason)
     ref.ties = None
     ref.parent = None
 
@@ -230,9 +230,8 @@ def _forget_links(ref: LocalRef) -> None:
 def _fail_calls(ref: LocalRef, entry: Any, waiting: list[Any], reason: ExitReason) -> None:
     if isinstance(entry, Call):
         entry.resolve(None, CalleeDied(ref, reason))
-    if ref.ties is not None:
-        for call in ref.ties.owed:
-            call.resolve(None, CalleeDied(ref, reason))
+    for call in tied(ref, "owed"):
+        call.resolve(None, CalleeDied(ref, reason))
     for message in waiting:
         if isinstance(message, Call):
             message.resolve(None, CalleeDied(ref, reason))
@@ -247,7 +246,7 @@ def join(ref: LocalRef) -> Wait:
     if reason is not None:
         wait.resolve(reason)
     else:
-        ties_of(ref).joins[wait] = None
+        tie(ref, "joins", wait)
     return wait
 
 

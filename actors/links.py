@@ -16,11 +16,10 @@ from actors.mailbox import append, take_all
 from actors.messages import Down
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc
+from actors.ties import tie, tied, untie
 
 if TYPE_CHECKING:
     from actors.ref import LocalRef
-    from actors.timers import TimerRef
-    from actors.waits import Call, Wait
 
 
 class MonitorRef:
@@ -35,28 +34,6 @@ class MonitorRef:
 
     def __repr__(self) -> str:
         return f"<monitor of {self.ref!r} by {self.watcher!r}>"
-
-
-class Ties:
-    """What few actors have: monitors, timers and replies that are owed. Made on first use."""
-
-    __slots__ = ("child_waits", "joins", "monitors", "owed", "timers", "watchers")
-
-    def __init__(self) -> None:
-        self.watchers: dict[MonitorRef, None] = {}
-        self.monitors: dict[MonitorRef, None] = {}
-        self.timers: dict[TimerRef, None] = {}
-        self.owed: dict[Call, None] = {}
-        self.joins: dict[Wait, None] = {}
-        self.child_waits: dict[Call, None] = {}
-
-
-def ties_of(ref: LocalRef) -> Ties:
-    """The actor's ties, made if need be."""
-    ties = ref.ties
-    if ties is None:
-        ties = ref.ties = Ties()
-    return ties
 
 
 def add_link(ref: LocalRef, other: LocalRef) -> None:
@@ -91,8 +68,8 @@ def monitor(watcher: LocalRef, ref: LocalRef) -> MonitorRef:
     """Have `watcher` told once when `ref` ends."""
     record = MonitorRef(watcher, ref)
     if ref.is_alive():
-        ties_of(ref).watchers[record] = None
-        ties_of(watcher).monitors[record] = None
+        tie(ref, "watchers", record)
+        tie(watcher, "monitors", record)
     else:
         record.active = False
         watcher.put(Down(record, ref, NoProc()))
@@ -103,10 +80,8 @@ def demonitor(record: MonitorRef, *, flush: bool) -> None:
     """Take a monitor back; with `flush` also its `Down`, if that waits in the mailbox."""
     if record.active:
         record.active = False
-        if record.ref.ties is not None:
-            record.ref.ties.watchers.pop(record, None)
-        if record.watcher.ties is not None:
-            record.watcher.ties.monitors.pop(record, None)
+        untie(record.ref, "watchers", record)
+        untie(record.watcher, "monitors", record)
     elif flush:
         for entry in take_all(record.watcher):
             if not (type(entry) is Down and entry.monitor is record):
@@ -115,18 +90,13 @@ def demonitor(record: MonitorRef, *, flush: bool) -> None:
 
 def announce_end(ref: LocalRef, reason: ExitReason) -> None:
     """Send every watcher its `Down`, and withdraw the monitors that `ref` held itself."""
-    ties = ref.ties
-    if ties is None:
-        return
-    for record in ties.monitors:
+    for record in tied(ref, "monitors"):
         record.active = False
-        if record.ref.ties is not None:
-            record.ref.ties.watchers.pop(record, None)
-    for record in ties.watchers:
+        untie(record.ref, "watchers", record)
+    for record in tied(ref, "watchers"):
         record.active = False
-        if record.watcher.ties is not None:
-            record.watcher.ties.monitors.pop(record, None)
+        untie(record.watcher, "monitors", record)
         record.watcher.put(Down(record, ref, reason))
 
 
-protect(MonitorRef, add_link, remove_link, links_of, ties_of, monitor, demonitor, announce_end)
+protect(MonitorRef, add_link, remove_link, links_of, monitor, demonitor, announce_end)

@@ -17,6 +17,7 @@ from actors.messages import NO_REPLY
 from actors.protection import protect
 from actors.reasons import Normal
 from actors.ref import BOUND, HELD, PARKED, LocalRef
+from actors.ties import is_tied
 from actors.turns import Phase
 from actors.waits import Call, Receive
 
@@ -137,7 +138,7 @@ def release(scheduler: Scheduler, ref: LocalRef) -> None:
 
 def check_owed(ref: LocalRef, call: Call) -> None:
     """A handler returned `NO_REPLY`: somebody must hold the reply."""
-    if not call.done and (ref.ties is None or call not in ref.ties.owed):
+    if not call.done and not is_tied(ref, "owed", call):
         kind = type(call.request).__qualname__
         call.resolve(
             None,

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from actors.actor import Actor
     from actors.errors import CallError
     from actors.handlers import Behaviour
-    from actors.links import Ties
     from actors.scheduler import Scheduler
+    from actors.ties import Ties
     from actors.turns import Turn
 
 R = TypeVar("R")
@@ -226,7 +226,9 @@ class LocalRef(Ref):
             call = Call(caller, self, request)
             self._put_call(call)
         if not call.done or scheduler.binding is not None:
-            if scheduler.left > 0:
+            if call.done:
+                pass
+            elif scheduler.left > 0:
                 # Most calls are answered before the slice ends and never enter the wheel.
                 call.final = inf if timeout is None else timeout
                 scheduler.unarmed.append(call)

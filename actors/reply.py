@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from actors.errors import ActorError, CallError
-from actors.links import ties_of
 from actors.protection import protect
+from actors.ties import tie, untie
 from actors.waits import Call
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ class ReplyTo(Generic[R]):
         self._call.resolve(None, error)
 
     def _settle(self) -> None:
-        ties = self._call.callee.ties
-        if ties is not None:
-            ties.owed.pop(self._call, None)
+        untie(self._call.callee, "owed", self._call)
 
 
 def reply_to(ref: LocalRef) -> ReplyTo[R]:
@@ -71,7 +69,7 @@ def reply_to(ref: LocalRef) -> ReplyTo[R]:
         raise ActorError(
             "reply_to() is for handlers of calls; this message was not called but cast"
         )
-    ties_of(ref).owed[entry] = None
+    tie(ref, "owed", entry)
     return ReplyTo(entry)
 
 

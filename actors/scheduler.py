@@ -34,7 +34,6 @@ from actors import direct
 from actors._trio_internals import Leftovers, is_clean
 from actors.control import is_exiting
 from actors.errors import LeftOpen, Unwind
-from actors.links import ties_of
 from actors.mailbox import EMPTY
 from actors.messages import NO_REPLY
 from actors.names import Names
@@ -58,6 +57,7 @@ from actors.ref import (
     LocalRef,
 )
 from actors.reports import Reporter
+from actors.ties import tie, untie
 from actors.turns import Phase, Turn
 from actors.waits import Call, Receive, RequestCall, Wait, wait_in_task
 from actors.wheel import Wheel
@@ -145,12 +145,11 @@ class Scheduler:
 
     async def wait_as_child(self, owner: LocalRef, call: Call) -> None:
         """Wait in a task of a nursery that a handler of `owner` has opened."""
-        waits = ties_of(owner).child_waits
-        waits[call] = None
+        tie(owner, "child_waits", call)
         try:
             await wait_in_task(call)
         finally:
-            waits.pop(call, None)
+            untie(owner, "child_waits", call)
 
     # -- the leader's slice -----------------------------------------------------------------------
 

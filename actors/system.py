@@ -38,6 +38,7 @@ from actors.protection import protect
 from actors.reasons import ExitReason, Killed, NoProc
 from actors.run_state import run_state
 from actors.scheduler import Scheduler
+from actors.ties import untie
 from actors.waits import Wait, wait_for
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ class System:
         try:
             return await wait_for(wait, wait.ref)  # type: ignore[return-value]
         finally:
-            if target.ties is not None:
-                target.ties.joins.pop(wait, None)
+            untie(target, "joins", wait)
 
     async def suspend(self, ref: Ref) -> None:
         """Have `ref` leave its user messages waiting, from the end of the current one on."""

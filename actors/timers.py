@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.links import ties_of
 from actors.protection import protect
+from actors.ties import tie, tied, untie
 
 if TYPE_CHECKING:
     from actors.ref import LocalRef
@@ -35,8 +35,7 @@ class TimerRef:
 
     def fire(self, _scheduler: Scheduler, /) -> None:
         """The time has come."""
-        if self._ref.ties is not None:
-            self._ref.ties.timers.pop(self, None)
+        untie(self._ref, "timers", self)
         self._ref.put(self._message)
 
     def __repr__(self) -> str:
@@ -49,7 +48,7 @@ def start_timer(ref: LocalRef, seconds: float, message: object) -> TimerRef:
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"send_after got {seconds!r} seconds; give a finite number of at least 0")
     timer = TimerRef(ref, message)
-    ties_of(ref).timers[timer] = None
+    tie(ref, "timers", timer)
     scheduler = ref.scheduler
     scheduler.wheel.add(timer, scheduler.now() + seconds)
     return timer
@@ -57,8 +56,7 @@ def start_timer(ref: LocalRef, seconds: float, message: object) -> TimerRef:
 
 def cancel_timer(timer: TimerRef) -> bool:
     """Cancel a timer. False if its message has been delivered, or the timer cancelled, already."""
-    if timer._ref.ties is not None:
-        timer._ref.ties.timers.pop(timer, None)
+    untie(timer._ref, "timers", timer)
     pending = timer.is_pending
     timer._ref.scheduler.wheel.remove(timer)
     return pending
@@ -66,10 +64,8 @@ def cancel_timer(timer: TimerRef) -> bool:
 
 def drop_timers(ref: LocalRef) -> None:
     """The actor has ended: its timers are void."""
-    if ref.ties is not None:
-        for timer in ref.ties.timers:
-            ref.scheduler.wheel.remove(timer)
-        ref.ties.timers.clear()
+    for timer in tied(ref, "timers"):
+        ref.scheduler.wheel.remove(timer)
 
 
 protect(TimerRef, start_timer, cancel_timer, drop_timers)

@@ -13,6 +13,7 @@ from actors import Actor, ExitReason
 from actors.errors import WaitTimeout
 from actors.lifecycle import join
 from actors.ref import LocalRef
+from actors.ties import untie
 from actors.waits import Wait, park, wait_for
 
 
@@ -27,8 +28,7 @@ async def ended(waiter: Actor, ref: LocalRef, deadline: float) -> ExitReason | N
     except WaitTimeout:
         return None
     finally:
-        if ref.ties is not None:
-            ref.ties.joins.pop(wait, None)
+        untie(ref, "joins", wait)
 
 
 async def give_way(waiter: Actor) -> None:
