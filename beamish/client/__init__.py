@@ -24,6 +24,7 @@ on_event=None, settings=Settings(), wait=True)` is an async context manager.
 - `wait=True` returns once logged in, raising what made that impossible (`AuthenticationFailed`,
   `Unreachable`, ...); `wait=False` returns at once, commands queue meanwhile.
 - `connect`: the transport seam, `async connect(url, nursery) -> Transport`; see `transport.py`.
+  `websocket_connector(codec, ssl_context)` makes one for a `wss://` node with its own authority.
 - `random`: source of tags, jitter and the choice of URL (`random.Random`); time is trio's clock.
 
 Commands

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
@@ -19,9 +19,9 @@ from beamish.client.outbox import Outbox
 from beamish.client.questions import Questions
 from beamish.client.reads import ReadMarks
 from beamish.client.settings import Settings
-from beamish.client.store import MemoryStore, Store, StoredState
+from beamish.client.store import MemoryStore, Store
 from beamish.client.transport import Codec, Connect, websocket_connector
-from beamish.client.wire import Item, wire
+from beamish.client.wire import Item, Wire, wire
 
 _SYSTEM_RANDOM = SystemRandom()
 """Shared: each holds 2.5 kB of a generator's state that it never uses."""
@@ -58,41 +58,31 @@ async def open_client(
     addresses = [urls] if isinstance(urls, str) else list(urls)
     if not addresses:
         raise ValueError("open_client needs the address of a node: ws://HOST:PORT/ws")
+    seams = _Seams(wire(codec), connect or websocket_connector(codec), random or _SYSTEM_RANDOM)
     store = MemoryStore() if store is None else store
-    random = random or _SYSTEM_RANDOM
-    state = await store.load()
-    try:
-        if state.identity is not None and state.identity.user != user:
-            raise StoreError(
-                f"this store is {state.identity.user}'s, not {user}'s: give each a store of its own"
-            )
-        core = _core(
-            Credentials(user, password, token, register, display, device_name),
-            settings,
-            store,
-            state,
-            codec=codec,
-            connect=connect,
-            random=random,
-            delivery=Delivery(store, on_records, on_event, settings.event_limit),
-        )
-        reads = ReadMarks(random)
-        async with _running(core, Connection(core, addresses, reads)):
-            client = Client(core, reads)
-            if wait:
-                await client.wait_connected()
-            yield client
-    finally:
-        with trio.CancelScope(shield=True):
-            await store.release()
+    credentials = Credentials(user, password, token, register, display, device_name)
+    delivery = Delivery(store, on_records, on_event, settings.event_limit)
+    core = await _core(credentials, settings, store, seams, delivery)
+    async with _running(core, addresses) as client:
+        if wait:
+            await client.wait_connected()
+        yield client
+
+
+class _Seams(NamedTuple):
+    wire: Wire
+    connect: Connect
+    random: Random
 
 
 @asynccontextmanager
-async def _running(core: Core, connection: Connection) -> AsyncIterator[None]:
-    """The connection's task for as long as the body runs, with an orderly goodbye.
+async def _running(core: Core, addresses: list[str]) -> AsyncIterator[Client]:
+    """The client at work for as long as the body runs, an orderly goodbye, the store released.
 
     A single exception, from the body or a callback, leaves as itself, not in a group.
     """
+    reads = ReadMarks(core.random)
+    connection = Connection(core, addresses, reads)
     ended = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
@@ -103,18 +93,26 @@ async def _running(core: Core, connection: Connection) -> AsyncIterator[None]:
 
             nursery.start_soon(run)
             try:
-                yield
+                yield Client(core, reads)
             finally:
                 with trio.CancelScope(shield=True):
-                    if core.failure is None:
-                        await core.commit(core.outbox.batch())
-                    core.fail(ClientClosed("the client was closed"))
-                    if core.link is not None:
-                        with trio.move_on_after(core.settings.close_timeout):
-                            await ended.wait()
+                    await _say_goodbye(core, ended)
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _single(group) from None
+    finally:
+        with trio.CancelScope(shield=True):
+            await core.store.release()
+
+
+async def _say_goodbye(core: Core, ended: trio.Event) -> None:
+    """Store what is not stored yet, fail what waits, close the connection if there is one."""
+    if core.failure is None:
+        await core.commit(core.outbox.batch())
+    core.fail(ClientClosed("the client was closed"))
+    if core.link is not None:
+        with trio.move_on_after(core.settings.close_timeout):
+            await ended.wait()
 
 
 def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -124,33 +122,38 @@ def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return inner
 
 
-def _core(
+async def _core(
     credentials: Credentials,
     settings: Settings,
     store: Store,
-    state: StoredState,
-    *,
-    codec: Codec,
-    connect: Connect | None,
-    random: Random,
+    seams: _Seams,
     delivery: Delivery,
 ) -> Core:
-    outbox = Outbox(random, settings.max_pending)
+    """Claim the store and build on what it holds."""
+    state = await store.load()
+    identity = state.identity
+    if identity is not None and identity.user != credentials.user:
+        await store.release()
+        raise StoreError(
+            f"this store is {identity.user}'s, not {credentials.user}'s:"
+            " give each a store of its own"
+        )
+    outbox = Outbox(seams.random, settings.max_pending)
     outbox.restore(state.numbers, state.commands, _converter)
     delivery.restore(state.items, state.sequence, state.cursor[1])
     return Core(
         credentials=credentials,
         settings=settings,
         store=store,
-        wire=wire(codec),
-        connect=websocket_connector(codec) if connect is None else connect,
-        random=random,
+        wire=seams.wire,
+        connect=seams.connect,
+        random=seams.random,
         inbox=Inbox(state),
         outbox=outbox,
-        questions=Questions(random),
+        questions=Questions(seams.random),
         delivery=delivery,
-        identity=state.identity,
-        token=credentials.token if state.identity is None else state.identity.token,
+        identity=identity,
+        token=credentials.token if identity is None else identity.token,
     )
 
 
