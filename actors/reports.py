@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actors.protection import protect
-from actors.reasons import ExitReason, bounded
-from actors.tracebacks import bounded_traceback
+from actors.reasons import ExitReason
+from actors.summaries import summary
+from actors.tracebacks import Trace, take_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.ref import LocalRef
+    from actors.ref import LocalRef, Ref
     from actors.scheduler import Scheduler
     from actors.wheel import Deadline
 
 logger = logging.getLogger("actors")
 
 LOG_BURST = 5
-MAX_REPR = 400
 ZOMBIE_S = 5.0
 """An ended actor that has not unwound after this long is reported."""
 
@@ -41,9 +41,14 @@ class CrashReport:
     reason: ExitReason
     phase: str
     message: str
-    caller: str
-    traceback: str
+    caller: Ref | None
+    trace: Trace
     queue_length: int
+
+    @property
+    def traceback(self) -> str:
+        """The trace as text, with source lines."""
+        return str(self.trace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,25 +142,28 @@ class Reporter:
         self._log("unhandled", "%s, for which %r has no handler", type(message).__qualname__, ref)
 
     def crash(self, ref: LocalRef, phase: str, reason: ExitReason, error: BaseException) -> None:
-        """An actor's code raised `error`."""
+        """An actor's code raised `error`. Described only if somebody will read it."""
         self.counters.crashes += 1
-        request = getattr(ref.entry, "request", ref.entry)
-        caller = getattr(ref.entry, "ref", None)
-        report = CrashReport(
-            ref=ref,
-            actor=ref.behaviour.name,
-            name=ref.name,
-            reason=reason,
-            phase=phase,
-            message=bounded(_Repr(request), MAX_REPR),
-            caller="" if caller is None else bounded(_Repr(caller), MAX_REPR),
-            traceback=bounded_traceback(error),
-            queue_length=ref.queue_length,
-        )
-        self._log(
-            "crash", "%r in %s: %s\n%s", ref, phase, reason, report.traceback, level=logging.ERROR
-        )
-        self.publish(report)
+        logged = self._may_log("crash", logging.ERROR)
+        if not logged and not self.callbacks:
+            return
+        trace = take_trace(error)
+        if logged:
+            logger.error("crash: %r in %s: %s\n%s", ref, phase, reason, trace)
+        if self.callbacks:
+            entry = ref.entry
+            report = CrashReport(
+                ref=ref,
+                actor=ref.behaviour.name,
+                name=ref.name,
+                reason=reason,
+                phase=phase,
+                message=summary(getattr(entry, "request", entry)),
+                caller=getattr(entry, "ref", None),
+                trace=trace,
+                queue_length=ref.queue_length,
+            )
+            self.publish(report)
 
     def long_handler(self, ref: LocalRef, entry: object, seconds: float) -> None:
         """An actor's turn, the last message of which was `entry`, took `seconds`."""
@@ -180,7 +188,11 @@ class Reporter:
             except Exception:
                 logger.exception("a report callback raised")
 
-    def _log(self, kind: str, text: str, *values: Any, level: int = logging.WARNING) -> None:
+    def _log(self, kind: str, text: str, *values: Any) -> None:
+        if self._may_log(kind, logging.WARNING):
+            logger.warning("%s: " + text, kind, *values)  # noqa: G003 - text is a constant
+
+    def _may_log(self, kind: str, level: int) -> bool:
         limiter = self._limiters.setdefault(kind, _Limiter())
         now = self.now()
         if now - limiter.since >= 1.0:
@@ -190,19 +202,9 @@ class Reporter:
                 logger.log(level, "%s: %d more were not logged", kind, skipped)
         if limiter.logged >= LOG_BURST:
             limiter.skipped += 1
-            return
+            return False
         limiter.logged += 1
-        logger.log(level, "%s: " + text, kind, *values)  # noqa: G003 - text is a constant
-
-
-class _Repr:
-    """Text of a value is its repr; for `bounded`."""
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __str__(self) -> str:
-        return repr(self._value)
+        return True
 
 
 protect(Reporter, Zombie)
