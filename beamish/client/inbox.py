@@ -45,7 +45,6 @@ class Inbox:
         self.blocked = False
         self.repeats = 0
         self.items: list[Item] = []
-        self.records = 0
         self._known_changes: dict[str, int] = {}
         self._plan_changes: dict[str, tuple[int, int] | None] = {}
         self._moved = False
@@ -120,7 +119,6 @@ class Inbox:
             newest = records[-1]["n"]
             self.known[conversation] = self._known_changes[conversation] = newest
             self.items.append(item)
-            self.records += len(records)
 
     def _above_plan(self, item: Item) -> Item:
         """Leave out what history already gave; the first newer record ends the plan."""
@@ -154,8 +152,7 @@ class Inbox:
             self.known[conversation] = self._known_changes[conversation] = position
             item = {"type": "records", "conversation": conversation, "records": fresh}
             self.items.append(item)
-            self.records += len(fresh)
-        if not more or len(fresh) < len(records):
+        if not more or not fresh or len(fresh) < len(records):
             position = upto
         self.plan[conversation] = self._plan_changes[conversation] = (position, upto)
 
@@ -196,7 +193,7 @@ class Inbox:
             plan=self._plan_changes,
             restart=self._restart,
         )
-        self.items, self.records = [], 0
+        self.items = []
         self._known_changes, self._plan_changes = {}, {}
         self._moved = self._restart = False
         return batch

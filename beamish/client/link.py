@@ -67,11 +67,6 @@ class Link:
         if answerer is not None:
             answerer(item)
 
-    @property
-    def outstanding(self) -> int:
-        """How many commands of this connection await their answer."""
-        return len(self._answerers)
-
     def close(self, reason: TransportClosed) -> None:
         """Note that the connection has ended; the first reason stays."""
         if self.closed is None:

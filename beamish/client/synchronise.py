@@ -20,7 +20,7 @@ from typing import Any
 import trio
 
 from beamish.client.core import Core
-from beamish.client.errors import CommandError, NotAllowed, NotFound
+from beamish.client.errors import NotAllowed, NotFound
 from beamish.client.handshake import attach_fields
 from beamish.client.inbox import RESUMED
 from beamish.client.questions import Question
@@ -148,6 +148,3 @@ class Synchroniser:
             self._room = trio.Event()
             await self._room.wait()
         self._core.inbox.blocked = False
-
-
-FATAL = CommandError

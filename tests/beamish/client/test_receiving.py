@@ -327,6 +327,86 @@ async def test_another_epoch_starts_over_and_says_so(server, heard, autojump_clo
     assert heard.numbers() == [1, 2, 1, 2, 3]
 
 
+async def test_an_update_of_another_epoch_is_not_applied_but_asked_about(
+    server, heard, autojump_clock
+):
+    async with alice(server, heard) as client:
+        await trio.testing.wait_all_tasks_blocked()
+        stray = {"event": "updates", "epoch": 7, "from": 2, "to": 2, "items": []}
+        server.connections[0].push(stray)
+        await until(lambda: len(server.commands("attach")) == 2)
+        server.say(ROOM, "bob", "still here")
+        await until(lambda: heard.texts == ["still here"])
+        assert client.cursor == (1, 2)
+    assert not heard.of(Snapshot)
+
+
+async def test_a_gap_that_cannot_be_fetched_any_more_leads_to_a_snapshot(
+    server, heard, autojump_clock
+):
+    async with alice(server, heard) as client:
+        await trio.testing.wait_all_tasks_blocked()
+        server.mangle = lambda event: []
+        for i in range(9):
+            server.say(ROOM, "bob", str(i))
+        server.truncate("alice", keep=2)
+        server.mangle = lambda event: [event]
+        server.say(ROOM, "bob", "last")
+        await until(lambda: client.cursor[1] == server.users["alice"].number)
+        assert [snapshot.reason for snapshot in heard.of(Snapshot)] == ["too_old"]
+    assert heard.numbers() == everything(server)
+
+
+async def test_a_gap_behind_which_there_is_nothing_is_forgotten(server, heard, autojump_clock):
+    async with alice(server, heard) as client:
+        await trio.testing.wait_all_tasks_blocked()
+        phantom = {"event": "updates", "epoch": 1, "from": 9, "to": 9, "items": []}
+        server.connections[0].push(phantom)
+        await until(lambda: server.commands("fetch"))
+        await trio.sleep(5)
+        assert len(server.commands("fetch")) == 1
+        assert client.cursor == (1, 1)
+
+
+async def test_pages_of_a_snapshot_that_differ_in_epoch_are_read_again(
+    server, heard, autojump_clock
+):
+    rooms = [ROOM, *(server.group("bob", "alice") for _ in range(3))]
+    server.truncate("alice", keep=1)
+    changes = []
+
+    def script(connection, item):
+        if item["command"] == "snapshot" and "after" in item and not changes:
+            changes.append(item)
+            server.users["alice"].epoch = 5
+
+    server.script = script
+    async with alice(server, heard) as client:
+        await until(lambda: client.cursor[0] == 5)
+        assert [row["conversation"] for row in await client.snapshot()] == rooms
+        await until(lambda: all(heard.numbers(room) for room in rooms))
+    assert len(heard.of(Snapshot)) == 1
+
+
+async def test_history_that_is_refused_for_good_is_left_out(server, heard, autojump_clock):
+    other = server.group("bob", "alice")
+    server.truncate("alice", keep=0)
+
+    def script(connection, item):
+        if item["command"] == "history" and item["conversation"] == ROOM:
+            error = {"code": "not_member", "message": "", "retryable": False}
+            return [{"id": item["id"], "error": error}]
+        return None
+
+    server.script = script
+    async with alice(server, heard) as client:
+        await until(lambda: client.cursor[1] == server.users["alice"].number)
+        server.say(ROOM, "bob", "after")
+        await until(lambda: heard.texts == ["after"])
+    assert heard.numbers(other) == [1]
+    assert heard.numbers(ROOM) == [2]
+
+
 async def test_no_number_of_another_epoch_is_acknowledged(server, autojump_clock):
     async with alice(server) as client:
         for i in range(5):
