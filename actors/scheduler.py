@@ -196,7 +196,11 @@ class Scheduler:
             self.reporter.long_handler(*self.last, seconds)
 
     def _run_actor(self, ref: LocalRef) -> None:
-        """Handle messages of `ref`: at most 64, as long as the slice lasts and no handler waits."""
+        """Handle messages of `ref`: at most 64, as long as the slice lasts and no handler waits.
+
+        One long function, as is `direct.step_into`: what a message costs is mostly the calls of
+        Python functions that are made for it.
+        """
         if ref.status != QUEUED:
             return
         if ref.turn is not None:
