@@ -20,13 +20,21 @@ from beamish.messenger.journal_port import LogReader
 from beamish.messenger.log_part import LogPart
 from beamish.messenger.records import Record
 from beamish.messenger.stream_writer import Proposal
-from beamish.messenger.user_state import Fields, Held, Levels, Range, UserState, highest
+from beamish.messenger.user_state import (
+    MAX_MARKS,
+    Fields,
+    Held,
+    Levels,
+    Range,
+    UserState,
+    highest,
+)
 from beamish.messenger.visibility import visible_ranges
 
 MAX_CATCH_UP = 2_048
 """Records of one conversation taken in by one batch; the notice is answered with how far it got."""
 
-MAX_RANGES_IN_ROW = 2
+MAX_RANGES_IN_ROW = 1
 """Ranges in one inbox record."""
 
 AccountChange = Callable[[UserState], "list[Fields] | Refusal"]
@@ -41,14 +49,25 @@ class Batch:
     """
 
     __slots__ = (
-        "_account_answer", "_accounts", "_considered", "_logs", "_notices", "_questions",
+        "_account_answer", "_accounts", "_base", "_considered", "_logs", "_notices", "_questions",
         "_read_replies", "_reads", "_receipt_replies", "_receipts", "_user", "acked", "committed",
         "marked", "with_acks",
     )  # fmt: skip
 
-    def __init__(self, user: str, acked: int, accounts: deque[Any] | None = None) -> None:
-        """`acked` and `accounts` are what the batch before could not take."""
+    def __init__(
+        self,
+        user: str,
+        acked: int,
+        base: dict[str, int] | None = None,
+        accounts: deque[Any] | None = None,
+    ) -> None:
+        """`acked` and `accounts` are what the batch before could not take.
+
+        `base` is kept from batch to batch: by conversation, how far its log was looked through
+        without finding anything visible.
+        """
         self._user = user
+        self._base: dict[str, int] = {} if base is None else base
         self.acked = acked
         self.with_acks = True
         self._accounts: deque[tuple[AccountChange, ReplyTo[Any]]] | None = accounts
@@ -121,14 +140,15 @@ class Batch:
         later = None
         if self._accounts is not None and len(self._accounts) > 1:
             later = deque(list(self._accounts)[1:])
-        return Batch(self._user, self.acked, later)
+        return Batch(self._user, self.acked, self._base, later)
 
     # -- committing --------------------------------------------------------------------------------
 
     async def prepare(self, state: UserState, logs: LogReader) -> None:
         """Read, for every notice, what the inbox lacks of the conversation's log."""
         for conversation, (notice, _) in self._notices.items():
-            first = max(state.held(conversation), notice.settled) + 1
+            base = self._base.get(conversation, 0)
+            first = max(state.held(conversation), notice.settled, base) + 1
             last = min(notice.upto, first + MAX_CATCH_UP - 1)
             log = notice.log
             if first > last:
@@ -146,21 +166,20 @@ class Batch:
             {"t": "ranges", "r": ranges[at : at + MAX_RANGES_IN_ROW]}
             for at in range(0, len(ranges), MAX_RANGES_IN_ROW)
         ]
-        self.marked = ()
+        pending = False
         acked = self.acked if self.with_acks or self._reads else 0
         if acked > state.acked or self._reads:
             marks = state.propose_marks(acked, self._reads or {}, ranges)
             if marks is not None:
-                self.marked = tuple(row[0] for row in marks["m"])
+                self.marked = tuple(dict.fromkeys((*self.marked, *(row[0] for row in marks["m"]))))
                 rows.append(marks)
+                pending = True
         if self._receipts:
-            receipts = state.propose_receipts((c, u, to) for (c, u), to in self._receipts.items())
-            if receipts is not None:
-                rows.append(receipts)
+            rows += self._decide_receipts(state, self._receipts)
         self.committed = tuple(rows)
         if not rows:
             return None
-        return Proposal(tuple([bytes(msgpack.packb(row)) for row in rows]), bool(self.marked))
+        return Proposal(tuple([bytes(msgpack.packb(row)) for row in rows]), pending)
 
     def _decide_account(self, state: UserState) -> list[Fields]:
         assert self._accounts is not None
@@ -171,6 +190,14 @@ class Batch:
         self._account_answer = True
         return decided
 
+    @staticmethod
+    def _decide_receipts(
+        state: UserState, receipts: dict[tuple[str, str | None], Levels]
+    ) -> list[Fields]:
+        items = [(c, user, levels) for (c, user), levels in receipts.items()]
+        parts = (items[at : at + MAX_MARKS] for at in range(0, len(items), MAX_MARKS))
+        return [row for part in parts if (row := state.propose_receipts(part)) is not None]
+
     def _decide_ranges(self, state: UserState) -> list[Range]:
         ranges: list[Range] = []
         for conversation, (notice, _) in self._notices.items():
@@ -178,10 +205,15 @@ class Batch:
             log = self._logs[conversation]
             if log is not None:
                 log = log.behind(known.held)
-            considered = max(known.held, notice.settled)
+            considered = max(known.held, notice.settled, self._base.get(conversation, 0))
             if log is not None:
-                ranges += visible_ranges(self._user, conversation, known, log, notice.settings)
+                found = visible_ranges(self._user, conversation, known, log, notice.settings)
                 considered = log.last
+                if found:
+                    self._base.pop(conversation, None)
+                    ranges += found
+                else:
+                    self._base[conversation] = considered
             self._considered[conversation] = considered
         return ranges
 

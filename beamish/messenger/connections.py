@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors import Ref
 from beamish.messenger.session_handle import SessionLink
+from beamish.protocol import CloseCode
 
 
 class Connections:
@@ -32,6 +33,7 @@ class Connections:
     def prune(self) -> None:
         """Forget sessions that were killed before they could take their leave."""
         for session in [ref for ref in self._links if not ref.is_alive()]:
+            self._links[session].outbox.close(CloseCode.INTERNAL, "the session has ended")
             self._links[session].gone()
             self.closed(session)
 

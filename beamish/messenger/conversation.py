@@ -16,12 +16,13 @@ from typing import Any
 from actors import NO_REPLY, Actor, Answer, NoReply, ReplyTo, on
 from beamish.messenger import messages as m
 from beamish.messenger.command_numbers import Result
-from beamish.messenger.conversation_commands import Numbered, Refusal
+from beamish.messenger.conversation_commands import CreateGroup, Numbered, Refusal, SendText
 from beamish.messenger.conversation_state import ConversationState, Draft, Interval
 from beamish.messenger.environment import Environment
 from beamish.messenger.fan_out import FanOut
 from beamish.messenger.group_marks import GroupMarks
 from beamish.messenger.ids import conversation_stream, direct_users
+from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.records import Record
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.stream_writer import Proposal, StreamWriter
@@ -30,6 +31,9 @@ from beamish.messenger.visibility import Settings
 
 MAX_BATCH = 256
 """Commands decided together."""
+
+MAX_BATCH_BYTES = 1 << 20
+"""Bytes of records decided together, far below what one append may hold."""
 
 MAX_WAITING = 10_000
 """Commands and questions waiting for a batch; beyond it they are refused as overloaded."""
@@ -81,7 +85,7 @@ class Conversation(Actor):
     @on(_Load)
     async def load(self, _message: _Load) -> None:
         """Read the stream; take up what is pending."""
-        await self.writer.load()
+        await self.writer.load_patiently(self.sleep)
         if self.state.kind == "group":
             await self._open_marks()
         self.fan_out.wake()
@@ -161,12 +165,15 @@ class Conversation(Actor):
         """Decide, append, apply, answer what has come together."""
         self._batch_wanted = False
         self._busy_since_look = True
-        waiting, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        waiting = self._take_waiting()
         if not waiting:
             return
         before = self.state.version
         batch = _Decision(self, [what for what, _ in waiting])
-        refused = await self.writer.commit(batch.decide)
+        try:
+            refused: object = await self.writer.commit(batch.decide)
+        except JournalUnavailable as unavailable:
+            refused = unavailable.refused
         if self.marks is None and self.state.kind == "group":
             await self._open_marks()
         for record in batch.committed(before, self.state.version):
@@ -182,6 +189,16 @@ class Conversation(Actor):
             self.want_batch()
         elif not self.state.version:
             self.stop()
+
+    def _take_waiting(self) -> list[tuple[Numbered | Question, ReplyTo[Any]]]:
+        count = size = 0
+        for what, _ in self._waiting[:MAX_BATCH]:
+            size += weight(what)
+            if count and size > MAX_BATCH_BYTES:
+                break
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
 
     # -- fan-out and marks: see their modules ----------------------------------------------------
 
@@ -227,7 +244,7 @@ class Conversation(Actor):
             return m.Description(settings, state.version, members)
         if state.open:
             return m.Description(settings, state.version, ())
-        return stranger(state)
+        return stranger(state, user)
 
     def _marks_of(
         self, state: ConversationState, question: m.MarksOf
@@ -245,15 +262,25 @@ class Conversation(Actor):
         )
 
 
+def weight(what: Numbered | Question) -> int:
+    """An upper bound of the bytes that the record of a command will have."""
+    action = what.action if isinstance(what, Numbered) else None
+    if isinstance(action, SendText):
+        return 512 + 4 * len(action.text)
+    if isinstance(action, CreateGroup):
+        return 512 + 512 * len(action.members)
+    return 512
+
+
 def readable_by(state: ConversationState, user: str) -> Interval | Refusal:
     """The interval that `user` may read, or why there is none."""
-    return state.readable(user) or stranger(state)
+    return state.readable(user) or stranger(state, user)
 
 
-def stranger(state: ConversationState) -> Refusal:
+def stranger(state: ConversationState, user: str) -> Refusal:
     """Why somebody who never was a member learns nothing."""
     pair = direct_users(state.conversation)
-    if not state.version:
+    if not state.version and (pair is None or user in pair):
         return Refusal("not_found", f"there is no conversation {state.conversation}")
     return Refusal(
         "not_member",

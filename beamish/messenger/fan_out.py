@@ -69,6 +69,10 @@ class FanOut:
     def appended(self, record: Record) -> None:
         """A record was committed: keep it at hand for the notices."""
         self._actor.environment.logs.keep(self._actor.conversation, record)
+        if self._tail and record.n != self._tail[-1].n + 1:
+            # What lies between was committed unseen, by an append whose answer was lost.
+            self._tail.clear()
+            self._tail_bytes = 0
         self._tail.append(record)
         self._tail_bytes += len(record.raw)
         while len(self._tail) > TAIL_RECORDS or self._tail_bytes > TAIL_BYTES:

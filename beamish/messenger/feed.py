@@ -37,6 +37,7 @@ class Feed:
     def __init__(self, actor: Session) -> None:
         self._actor = actor
         self.handed: int | None = None
+        self.acked = 0
         self._epoch = 0
         self._head = 0
         self._pull_wanted = False
@@ -63,9 +64,17 @@ class Feed:
             self._epoch = info.epoch
             self.handed = command.number
             self._head = info.version
-            if command.number:
-                self._actor.tell_user(Acknowledge(command.number))
+            self.acknowledge(command.number)
         return {"status": status, "epoch": info.epoch, "number": info.version}
+
+    def acknowledge(self, number: int) -> None:
+        """The device has stored the inbox up to `number`, or to what was handed on if that is less.
+
+        Told again to the user's next actor, should this one die with it.
+        """
+        self.acked = max(self.acked, min(number, self.handed or 0))
+        if self.acked:
+            self._actor.tell_user(Acknowledge(self.acked))
 
     def hinted(self, hint: NewInbox) -> None:
         """New inbox records, with the log records that they speak of."""
@@ -76,8 +85,7 @@ class Feed:
         if hint.first <= self.handed + 1 and self._actor.outbox.has_room:
             skip = self.handed + 1 - hint.first
             self._hand_on(self.handed + 1, hint.rows[skip:], hint.logs)
-        else:
-            self.go_on()
+        self.go_on()
 
     def head(self, version: int) -> None:
         """The inbox's version by the journal: pull if anything is missing."""
@@ -165,7 +173,7 @@ class Feed:
     def _hand_on(
         self, start: int, rows: Sequence[Fields], logs: dict[str, tuple[Record, ...]]
     ) -> None:
-        """Queue `updates` events for these rows, each of bounded size."""
+        """Queue `updates` events for these rows, each of bounded size, while there is room."""
         codec = self._actor.codec
         items: list[bytes] = []
         size, first, n = 0, start, start - 1
@@ -177,6 +185,8 @@ class Feed:
             if size > EVENT_BYTES:
                 self._event(first, n, items)
                 items, size, first = [], 0, n + 1
+                if not self._actor.outbox.has_room:
+                    break
         if n >= first:
             self._event(first, n, items)
         self.handed = n

@@ -20,6 +20,7 @@ import trio
 
 from actors import Answer, CallError, ReplyTo
 from beamish.messenger.ids import marks_stream
+from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.messages import MarksTurn, MemberMarks, Receipts
 from beamish.messenger.stream_writer import Proposal, StreamWriter
 from beamish.messenger.user_state import Levels, highest
@@ -71,7 +72,9 @@ class MarksState:
         """The lowest `low` of the records above `settled`; None without such records."""
         if settled >= self.version:
             return None
-        return min((low for n, low in self.lows.items() if n > settled), default=0)
+        if settled + 1 not in self.lows:
+            return 0
+        return min(low for n, low in self.lows.items() if n > settled)
 
 
 class GroupMarks:
@@ -111,7 +114,7 @@ class GroupMarks:
 
     async def load(self) -> None:
         """Read the side stream; take up what authors were not told."""
-        await self._writer.load()
+        await self._writer.load_patiently(self._actor.sleep)
         self._low = self._writer.state.low_above(self._writer.settled)
         if self._low is not None:
             self._want_turn()
@@ -159,7 +162,7 @@ class GroupMarks:
         self._next_at = trio.current_time() + self._interval * spread
         waiting, self._waiting = self._waiting, {}
         if waiting:
-            if await self._writer.commit(lambda: self._propose(waiting), force=True):
+            if await self._write(waiting):
                 for user, (levels, replies) in waiting.items():
                     for reply_to in replies:
                         self.raised(MemberMarks(user, levels), reply_to)
@@ -169,6 +172,14 @@ class GroupMarks:
                         reply_to.reply(True)
         if self._low is not None and not self._telling:
             await self._tell()
+
+    async def _write(self, waiting: dict[str, tuple[Levels, list[ReplyTo[bool]]]]) -> bool:
+        """Whether the levels could not be written now."""
+        try:
+            refused = await self._writer.commit(lambda: self._propose(waiting), force=True)
+        except JournalUnavailable:
+            return True
+        return refused is not None
 
     def _propose(self, waiting: dict[str, tuple[Levels, list[ReplyTo[bool]]]]) -> Proposal | None:
         version = self._actor.state.version

@@ -46,8 +46,13 @@ class Lanes:
         lane = self._lanes.get(conversation)
         if lane is None:
             lane = self._lanes[conversation] = _Lane()
+        if len(lane.under_way) >= self._actor.environment.settings.limits.unanswered:
+            text = "too many commands of this conversation are unanswered: wait for some of them"
+            self._actor.refuse(reply_id, Refusal("overloaded", text, None, 500))
+            return
         self._serial += 1
         lane.under_way[self._serial] = (reply_id, command)
+        self._actor.link_to_client.begun()
         if lane.ref is None and lane.attempts == 0:
             await self._open(conversation, lane)
         elif lane.ref is not None:
@@ -101,6 +106,7 @@ class Lanes:
             del self._lanes[conversation]
             refusal = Refusal("internal", "the conversation does not answer: try again", None, 1000)
             for reply_id, _ in lane.under_way.values():
+                self._actor.link_to_client.finished()
                 self._actor.refuse(reply_id, refusal)
             return
         pause = 0.0 if lane.attempts == 1 else min(2.0, 0.01 * 2**lane.attempts)
@@ -109,6 +115,7 @@ class Lanes:
         )
 
     def _finish(self, conversation: str, reply_id: int | None, answer: Answer) -> None:
+        self._actor.link_to_client.finished()
         value = answer.value
         if isinstance(value, Result):
             ok: dict[str, object] = {"conversation": conversation, "n": value.n, "at": value.at}

@@ -30,6 +30,7 @@ class LogPart:
         self.records = tuple(records)
         self.first = self.records[0].n
         self.last = self.records[-1].n
+        assert self.last - self.first + 1 == len(self.records), "a part of a log has no gaps"
         messages = [r.fields for r in self.records if r.fields["type"] == "message"]
         self.plain = len(messages) == len(self.records)
         self.authors = frozenset(fields["by"] for fields in messages)

@@ -73,10 +73,9 @@ class Queries:
 
     async def ack(self, command: p.Ack) -> dict[str, object]:
         """A device has stored the inbox up to here."""
-        handed = self._actor.feed.handed
-        if handed is None:
+        if self._actor.feed.handed is None:
             raise p.Refusal("bad_request", "attach before you acknowledge")
-        self._actor.tell_user(m.Acknowledge(min(command.number, handed)))
+        self._actor.feed.acknowledge(command.number)
         return {}
 
     async def snapshot(self, command: p.SnapshotPage) -> dict[str, object]:

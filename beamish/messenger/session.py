@@ -83,6 +83,9 @@ class Session(Actor):
     @on(m.ClientItem)
     async def client_item(self, message: m.ClientItem) -> None:
         """Carry out one item of the client."""
+        if self.outbox.closed:
+            self.link_to_client.finished()
+            return
         self.environment.faults.passing("session", "before handling")
         item: Any = message.item
         try:
@@ -170,8 +173,12 @@ class Session(Actor):
     @on(m.WatchAgain)
     async def watch_again(self, _message: m.WatchAgain) -> None:
         """The user's actor has died: attach to the next one, then look what was missed."""
+        if self.outbox.closed:
+            return
         try:
             await self.watch()
+            if self.feed.acked:
+                self.tell_user(m.Acknowledge(self.feed.acked))
             info = await self.feed.describe()
         except (CallError, JournalUnavailable):
             self.send_after(0.2 + self.system.random.random(), m.WatchAgain())

@@ -31,6 +31,10 @@ class SessionLink:
         """Set the session that stands behind this handle."""
         self._session = session
 
+    def begun(self) -> None:
+        """A command goes on after its item was handled: it stays in hand."""
+        self.in_hand += 1
+
     def finished(self) -> None:
         """The session has done with one item."""
         self.in_hand -= 1

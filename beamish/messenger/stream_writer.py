@@ -10,7 +10,7 @@ on demand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -32,6 +32,10 @@ from storage import (
 
 MAX_TRIES = 8
 """Appends tried for one batch before the activation gives up."""
+
+
+LOAD_RETRY_S = 0.2
+"""Seconds between tries to load a stream."""
 
 
 class LostStream(Exception):
@@ -90,6 +94,20 @@ class StreamWriter(Generic[S]):
         self.settled = 0
         self.first = 1
         self.state: S = restore(None)
+
+    async def load_patiently(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Read the stream, again after a pause while the journal cannot be read.
+
+        Raises:
+            JournalUnavailable: the journal is closed, so that waiting would not help.
+        """
+        while True:
+            try:
+                return await self.load()
+            except JournalUnavailable as unavailable:
+                if unavailable.refused.code == "closed":
+                    raise
+            await sleep(LOAD_RETRY_S)
 
     async def load(self) -> None:
         """Read the stream; raises JournalUnavailable when the journal refuses."""

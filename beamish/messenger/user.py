@@ -90,7 +90,7 @@ class User(Actor):
     @on(_Load)
     async def load(self, _message: _Load) -> None:
         """Read the stream; take up what is owed."""
-        await self.writer.load()
+        await self.writer.load_patiently(self.sleep)
         self.last_marks = self.state.version
         self._debt.load()
         self.send_after(self.environment.settings.idle_s, _Idle())
@@ -158,9 +158,7 @@ class User(Actor):
     def acknowledge(self, message: m.Acknowledge) -> None:
         """A device has stored the inbox up to here."""
         self._next.acked = max(self._next.acked, message.number)
-        owed = self.state.undelivered
-        if owed and owed[0][0] <= self._next.acked:
-            self._later_with_ack()
+        self._look_at_acks()
 
     @on(m.Register)
     def register(self, message: m.Register) -> NoReply | bool | Refusal:
@@ -257,7 +255,11 @@ class User(Actor):
             self.ref.cast(_Batch())
         return NO_REPLY
 
-    def _later_with_ack(self) -> None:
+    def _look_at_acks(self) -> None:
+        """Have acknowledgements that raise a mark written when it is time."""
+        owed = self.state.undelivered
+        if not owed or owed[0][0] > self._next.acked:
+            return
         wait = self._next_ack_at - trio.current_time()
         if wait <= 0:
             self._later()
@@ -269,7 +271,7 @@ class User(Actor):
     def ack_time(self, _message: _AckTime) -> None:
         """Acknowledgements may be written now."""
         self._ack_timer = False
-        self._later()
+        self._look_at_acks()
 
     @on(_Batch)
     async def batch(self, _message: _Batch) -> None:
@@ -284,30 +286,37 @@ class User(Actor):
             await batch.prepare(state, self.environment.logs)
             refused = await self.writer.commit(lambda: batch.decide(state))
         except JournalUnavailable as unavailable:
-            batch.reply_refused(refusal_of(unavailable.refused))
-            return
+            refused = unavailable.refused
         if refused is not None:
             batch.reply_refused(refusal_of(refused))
+            self._next_ack_at = max(self._next_ack_at, trio.current_time() + ACK_INTERVAL_S)
+            self._go_on()
             return
         if state.version > before:
-            if batch.marked:
-                self._marked(batch)
+            self._marked([c for c in batch.marked if state.conversation(c).marked_at > before])
             self._hint(batch)
         self.environment.faults.passing("user", "between append and reply")
         batch.reply(state)
         self.environment.faults.passing("user", "after reply")
-        if not state.exists:
+        if state.exists:
+            self._go_on()
+        else:
             self.stop()
-        elif self._next.waiting:
-            self._later()
 
-    def _marked(self, batch: Batch) -> None:
+    def _go_on(self) -> None:
+        if self._next.waiting:
+            self._later()
+        self._look_at_acks()
+
+    def _marked(self, marked: list[str]) -> None:
         """Marks rose: tell those whom it concerns, and let the next acknowledgements wait."""
-        large = all(conversation in self._large for conversation in batch.marked)
+        if not marked:
+            return
+        large = all(conversation in self._large for conversation in marked)
         pause = LARGE_ACK_INTERVAL_S if large else ACK_INTERVAL_S
         self._next_ack_at = trio.current_time() + pause
         self.last_marks = self.state.version
-        for conversation in batch.marked:
+        for conversation in marked:
             self._debt.owe(conversation)
 
     def _hint(self, batch: Batch) -> None:

@@ -31,6 +31,10 @@ import msgpack
 Fields = dict[str, Any]
 
 
+MAX_MARKS = 256
+"""Conversations whose levels one record raises; what is beyond goes into the next one."""
+
+
 class Device(NamedTuple):
     """One local store of a client: sha256 of its token's secret, name to show, ms UTC of birth."""
 
@@ -147,6 +151,9 @@ class UserState:
         for n, conversation, last in self.undelivered:
             if n > acked:
                 break
+            if len(raised) >= MAX_MARKS:
+                acked = n - 1
+                break
             levels = raised.get(conversation) or self.conversations[conversation].levels
             if last > levels.delivered:
                 raised[conversation] = Levels(last, levels.read)
@@ -257,13 +264,16 @@ class UserState:
 
     def _marks(self, fields: Fields) -> None:
         self.acked = max(self.acked, fields["a"])
-        while self.undelivered and self.undelivered[0][0] <= self.acked:
-            self.undelivered.popleft()
         for conversation, delivered, read, _unread in fields["m"]:
             held = self.conversation(conversation)
             held.levels = highest(held.levels, Levels(delivered, read))
             held.marked_at = self.version
             del held.unread[: bisect_right(held.unread, held.levels.read)]
+        while self.undelivered:
+            n, conversation, last = self.undelivered[0]
+            if n > self.acked and last > self.conversations[conversation].levels.delivered:
+                break
+            self.undelivered.popleft()
 
     def _receipts(self, fields: Fields) -> None:
         for conversation, user, delivered, read in fields["r"]:

@@ -16,7 +16,7 @@ from beamish.messenger.user_state import Held, Range, mark_bits
 MAX_RANGE_RECORDS = 128
 """Records in one range at most, so that a device's page of updates is bounded."""
 
-MAX_RANGE_BYTES = 96 * 1024
+MAX_RANGE_BYTES = 64 * 1024
 """Bytes of records after which a range is closed; one record may exceed it."""
 
 
