@@ -40,6 +40,11 @@ PEERS = {
     "Receipts leave at most once a second per conversation, by design.",
 }
 
+BUSY = (
+    " **The machine was busy with other work**: rates come out too low and times too long; the "
+    "ratios, the memory and the CPU per message hold."
+)
+
 
 def rows(document: dict[str, Any]) -> Iterator[str]:
     """The table of one bench."""
@@ -61,11 +66,13 @@ def _row(name: str, taken: dict[str, Any], unit: str, ratio: str, about: str) ->
 
 def machine_line(machine: dict[str, Any]) -> str:
     """What it was measured on."""
+    busy = machine["load_average"] > machine["cores"] / 2
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; "
         f"{machine['python']}, {machine['kernel']}; {libraries}; fdatasync of 4 KiB "
         f"{machine['fsync_ms']} ms; load average {machine['load_average']} when it began."
+        + (BUSY if busy else "")
     )
 
 
