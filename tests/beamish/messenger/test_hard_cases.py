@@ -270,9 +270,7 @@ async def crash(world, user):
     send_kill(world.node.system.whereis(("user", user)))
 
 
-async def test_a_replaced_session_never_closes_the_newer_one(
-    make_world, autojump_clock, nursery=None
-):
+async def test_a_replaced_session_never_closes_the_newer_one(make_world, autojump_clock):
     """The old session is still there (its socket does not end) when the user's actor dies."""
     from beamish.protocol import JsonCodec
 
