@@ -538,12 +538,13 @@ async def test_a_flood_from_two_thousand_busy_sockets_leaves_no_growing_backlog(
         async with trio.open_nursery() as nursery:
             for number in range(sockets):
                 nursery.start_soon(echo, number)
-            for rounds in range(2, 22):
+            for rounds in range(2, 42):
                 while sent < rounds * 2 * sockets:
                     await trio.lowlevel.checkpoint()
                 backlogs.append(sent - system.statistics()["messages"])
             nursery.cancel_scope.cancel()
-        assert min(backlogs[10:]) <= 4 * sockets, backlogs
+        # A backlog that grows is above all that it ever was; where it settles is the machine's.
+        assert min(backlogs[30:]) <= max(backlogs[10:25]), backlogs
 
 
 @pytest.mark.parametrize("wait", [None, "runtime", "trio"])
