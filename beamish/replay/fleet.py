@@ -11,6 +11,7 @@ The first time online registers the user, later times resume the same device.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import Any
 import trio
 
 from beamish.client import Client, MemoryStore, Settings, open_client
+from beamish.client.transport import Transport, websocket_connector
 from beamish.replay.lean_socket import connect_lean
 from beamish.replay.ledger import Record
 
@@ -40,9 +42,25 @@ CLIENT_SETTINGS = Settings(
 Receive = Callable[[str, Sequence[Record]], None]
 
 
-def connector(urls: Sequence[str]) -> Callable[..., Any] | None:
-    """The cheap transport where it will do, None for the client's own: it speaks TLS."""
-    return connect_lean if all(url.startswith("ws:") for url in urls) else None
+class Connector:
+    """The `connect` of all clients of a run; `reached`: when a node last took a connection.
+
+    It is the cheap transport where that will do, and the client's own for TLS.
+    """
+
+    def __init__(self) -> None:
+        self.reached = -math.inf
+        self._secure = websocket_connector("msgpack")
+
+    async def __call__(self, url: str, nursery: trio.Nursery) -> Transport:
+        """Opens a transport to `url`. Raises TransportClosed."""
+        opened: Transport
+        if url.startswith("ws:"):
+            opened = await connect_lean(url)
+        else:
+            opened = await self._secure(url, nursery)
+        self.reached = trio.current_time()
+        return opened
 
 
 def display_name(nick: str, user: str) -> str:
@@ -108,6 +126,7 @@ class Fleet:
         self._idle: dict[int, None] = {}
         self._line = trio.lowlevel.ParkingLot()
         self._ended = Tally()
+        self.connector = Connector()
 
     def add(self, name: str, nick: str, receive: Receive) -> int:
         """The next user: `receive` gets its records. Returns the index."""
@@ -194,7 +213,7 @@ class Fleet:
                 register=not seat.registered,
                 display=seat.display,
                 store=seat.store,
-                connect=connector(self._urls),
+                connect=self.connector,
                 random=random.Random(self._source.getrandbits(64)),  # noqa: S311
                 on_records=seat.receive,
                 on_event=ignore_event,

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 import trio
 
 from beamish.client import Client, MemoryStore
-from beamish.replay.fleet import CLIENT_SETTINGS, connector, ignore_event
+from beamish.replay.fleet import CLIENT_SETTINGS, Connector, ignore_event
 from beamish.replay.ledger import Ledger, Record
 from beamish.replay.verdict import Matched, history_ledger, history_mismatches
 
@@ -34,6 +34,7 @@ class HistoryReader:
         matched: Sequence[Matched],
         *,
         urls: Sequence[str],
+        connector: Connector,
         password: str,
         quiet: float,
         source: random.Random,
@@ -43,6 +44,7 @@ class HistoryReader:
         self._matched = matched
         self._found = history_ledger(ledger, matched)
         self._urls = tuple(urls)
+        self._connector = connector
         self._password = password
         self._quiet = quiet
         self._source = source
@@ -62,7 +64,7 @@ class HistoryReader:
             user=self._found.names[user],
             password=self._password,
             store=MemoryStore(),
-            connect=connector(self._urls),
+            connect=self._connector,
             random=random.Random(self._source.getrandbits(64)),  # noqa: S311
             on_records=on_records,
             on_event=ignore_event,

@@ -33,8 +33,8 @@ _NO_MASK = bytes(4)
 _LOST = "the connection was lost"
 
 
-async def connect_lean(url: str, _nursery: trio.Nursery | None = None) -> LeanSocket:
-    """Opens a WebSocket to a node: a `connect` for `beamish.client.open_client`.
+async def connect_lean(url: str) -> LeanSocket:
+    """Opens a WebSocket to a node at a `ws:` address, for `beamish.client.open_client`.
 
     Raises:
         TransportClosed: nobody listens there, or it does not speak the protocol.

@@ -10,7 +10,8 @@
 The live clients stay online while fresh devices read (with a cap they leave), so that what
 arrives twice or where it should not has time to be seen; then the run is judged.
 
-When no client has a connection for `give_up` seconds the run ends with `NoNode`.
+When no client has a connection, nor gets one opened, for `give_up` seconds, the run ends with
+`NoNode`.
 """
 
 from __future__ import annotations
@@ -232,8 +233,8 @@ class _Run:
         heard = trio.current_time()
         while trio.current_time() - heard < self.settings.give_up:
             self.progress.connected = any(client.connected for client in self._clients())
-            if self.progress.connected:
-                heard = trio.current_time()
+            reached = trio.current_time() if self.progress.connected else heard
+            heard = max(reached, self.fleet.connector.reached)
             self.progress.delivered = self.ledger.handed
             if self.progress.phase == "playing":
                 self.progress.done = self.ledger.acknowledged
@@ -254,6 +255,7 @@ class _Run:
             self.ledger,
             match(self.ledger),
             urls=self.settings.urls,
+            connector=self.fleet.connector,
             password=self.password,
             quiet=self.settings.quiet,
             source=self.source,

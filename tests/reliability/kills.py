@@ -163,15 +163,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, nargs=2, default=(1.0, 15.0))
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--keep", type=Path, help="where to keep the node's directory and log")
     arguments = parser.parse_args()
     raise_file_limit()
     plan = copies(arguments.logs, arguments.copies, direct=arguments.direct)
-    with tempfile.TemporaryDirectory(prefix="beamish-kills-") as folder:
+    with tempfile.TemporaryDirectory(prefix="beamish-kills-") as fresh:
+        folder = arguments.keep or Path(fresh)
+        folder.mkdir(exist_ok=True)
 
         async def go() -> KillRun:
             return await run_kills(
                 plan,
-                Path(folder),
+                folder,
                 kills=arguments.kills,
                 seed=arguments.seed,
                 pause=tuple(arguments.pause),

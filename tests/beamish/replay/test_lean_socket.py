@@ -13,6 +13,7 @@ import trio_websocket
 from trio_websocket import WebSocketConnection, WebSocketRequest
 
 from beamish.client import TransportClosed
+from beamish.replay.fleet import Connector
 from beamish.replay.lean_socket import LeanSocket, connect_lean
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -35,7 +36,7 @@ async def library(talk: Talk) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def lean(url: str) -> AsyncIterator[LeanSocket]:
-    socket = await connect_lean(url, None)
+    socket = await connect_lean(url)
     try:
         yield socket
     finally:
@@ -207,3 +208,17 @@ async def test_a_bad_handshake_is_refused(
             async with lean(url):
                 pass
         assert refused.value.retry_after == wait
+
+
+async def test_the_connector_notes_when_a_node_last_took_a_connection(
+    nursery: trio.Nursery,
+) -> None:
+    connector = Connector()
+    with pytest.raises(TransportClosed):
+        await connector("ws://127.0.0.1:9/ws", nursery)
+    assert connector.reached < 0
+    async with by_hand(answered) as url:
+        before = trio.current_time()
+        socket = await connector(url, nursery)
+        socket.cut()
+    assert before <= connector.reached <= trio.current_time()
