@@ -80,6 +80,11 @@ def test_the_sample_played_on_a_real_node_comes_to_the_zeros(
     assert figures["history_mismatches"] == 0
 
 
+def test_connections_go_elsewhere_when_one_of_the_nodes_is_gone(node: Served) -> None:
+    played = run("replay", SAMPLE, "--now", "--url", NOBODY, "--url", node.ws)
+    assert played.returncode == 0, played.stdout + played.stderr
+
+
 def test_an_address_without_a_node_has_status_3(tmp_path: Path) -> None:
     account = tmp_path / "account.json"
     ended = run("replay", SAMPLE, "--now", "--url", NOBODY, "--give-up", "0.5", "--json", account)
