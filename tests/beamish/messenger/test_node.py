@@ -230,6 +230,7 @@ async def test_small_groups_tell_authors_each_member(make_world, autojump_clock)
         alice, bob, carol = [await world.talker(user) for user in ("alice", "bob", "carol")]
         group = await alice.create_group("Few", ["bob", "carol"])
         ok = await alice.send(group, "hello")
+        await bob.until(lambda: bob.texts(group) == ["hello"])
         await bob.question("read", conversation=group, upto=ok["n"])
         await alice.until(lambda: alice.receipt(group, "bob")[1] == ok["n"])
         await alice.until(lambda: alice.receipt(group, "carol")[0] == ok["n"])
