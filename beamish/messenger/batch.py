@@ -20,6 +20,7 @@ from beamish.messenger.journal_port import LogReader
 from beamish.messenger.log_part import LogPart
 from beamish.messenger.records import Record
 from beamish.messenger.stream_writer import Proposal
+from beamish.messenger.unread import seen_above
 from beamish.messenger.user_state import (
     MAX_MARKS,
     Fields,
@@ -50,8 +51,8 @@ class Batch:
 
     __slots__ = (
         "_account_answer", "_accounts", "_base", "_considered", "_logs", "_notices", "_questions",
-        "_read_replies", "_reads", "_receipt_replies", "_receipts", "_user", "acked", "committed",
-        "marked", "with_acks",
+        "_read_replies", "_reads", "_receipt_replies", "_receipts", "_seen", "_user", "acked",
+        "committed", "marked", "with_acks",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +76,7 @@ class Batch:
         self._receipts: dict[tuple[str, str | None], Levels] | None = None
         self._receipt_replies: Replies = []
         self._reads: dict[str, int] | None = None
+        self._seen: dict[str, tuple[tuple[int, int], int]] = {}
         self._read_replies: list[tuple[str, ReplyTo[Any]]] | None = None
         self._questions: list[tuple[Question, ReplyTo[Any]]] | None = None
         self._logs: dict[str, LogPart | None] = {}
@@ -145,7 +147,7 @@ class Batch:
     # -- committing --------------------------------------------------------------------------------
 
     async def prepare(self, state: UserState, logs: LogReader) -> None:
-        """Read, for every notice, what the inbox lacks of the conversation's log."""
+        """Read, for every notice, what the inbox lacks of the log, and what reads have to count."""
         for conversation, (notice, _) in self._notices.items():
             base = self._base.get(conversation, 0)
             first = max(state.held(conversation), notice.settled, base) + 1
@@ -157,6 +159,11 @@ class Batch:
                 self._logs[conversation] = log.behind(first - 1)
             else:
                 self._logs[conversation] = LogPart(await logs.read(conversation, first, last))
+        for conversation, upto in (self._reads or {}).items():
+            stretch = state.unsure(conversation, upto)
+            if stretch is not None:
+                records = await logs.read(conversation, *stretch)
+                self._seen[conversation] = stretch, seen_above(self._user, records)
 
     def decide(self, state: UserState) -> Proposal | None:
         """The records of this batch against the committed state; None when there are none."""
@@ -169,7 +176,7 @@ class Batch:
         pending = False
         acked = self.acked if self.with_acks or self._reads else 0
         if acked > state.acked or self._reads:
-            marks = state.propose_marks(acked, self._reads or {}, ranges)
+            marks = state.propose_marks(acked, self._reads or {}, ranges, self._seen)
             if marks is not None:
                 self.marked = tuple(dict.fromkeys((*self.marked, *(row[0] for row in marks["m"]))))
                 rows.append(marks)

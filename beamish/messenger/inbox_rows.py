@@ -31,7 +31,7 @@ def _row(state: UserState, conversation: str) -> dict[str, Any]:
         "at": held.at,
         "delivered": held.levels.delivered,
         "read": held.levels.read,
-        "unread": len(held.unread),
+        "unread": held.unread.total,
         "receipts": [
             {"user": user, "delivered": levels.delivered, "read": levels.read}
             for user, levels in (held.receipts or {}).items()

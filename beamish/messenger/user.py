@@ -65,7 +65,7 @@ class User(Actor):
         self.writer: StreamWriter[UserState] = StreamWriter(
             environment.journal,
             user_stream(user),
-            lambda snapshot: UserState.load(user, snapshot),
+            lambda snapshot: UserState.load(user, snapshot, settings.limits.inbox),
             snapshot_every=settings.snapshot_every,
             keep=settings.limits.inbox,
             obligation=True,
@@ -257,8 +257,8 @@ class User(Actor):
 
     def _look_at_acks(self) -> None:
         """Have acknowledgements that raise a mark written when it is time."""
-        owed = self.state.undelivered
-        if not owed or owed[0][0] > self._next.acked:
+        owed = self.state.undelivered.first
+        if owed is None or owed[0] > self._next.acked:
             return
         wait = self._next_ack_at - trio.current_time()
         if wait <= 0:

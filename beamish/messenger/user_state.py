@@ -16,23 +16,38 @@ devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
 A range says "you hold records from..to of this conversation's log, each visible to you"; `others`
 has a bit for every record, set where it is somebody else's message, so that unread counts need
 no look at the conversation. Marks and receipts are levels: absolute, never falling.
+
+The state is bounded whatever a user leaves unread or never acknowledges: for each conversation a
+fixed amount (12 kB at most for what is unread, see `unread`; `MAX_RECEIPTS` receipts), and one
+entry of 24 bytes for each of the newest `keep` inbox records that nobody has acknowledged (see
+`undelivered`). `keep` is how many records the stream itself keeps.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgpack
+
+from beamish.messenger.undelivered import Undelivered
+from beamish.messenger.unread import Unread
 
 Fields = dict[str, Any]
 
 
 MAX_MARKS = 256
 """Conversations whose levels one record raises; what is beyond goes into the next one."""
+
+MAX_RECEIPTS = 256
+"""Users whose levels are kept for one conversation; whoever was silent for longest goes first."""
+
+KEEP = 10_000
+"""Inbox records from which devices can resume, by default."""
+
+FORM = 2
+"""The form of snapshots. Form 1, which has no mark, held an entry for each unread message."""
 
 
 class Device(NamedTuple):
@@ -89,14 +104,17 @@ class Held:
         self.at = 0
         self.levels = Levels(0, 0)
         self.marked_at = 0
-        self.unread: array[int] = array("Q")
+        self.unread = Unread()
         self.receipts: dict[str | None, Levels] | None = None
 
 
 class UserState:
-    """Everything that the user's stream up to `version` implies."""
+    """Everything that the user's stream up to `version` implies.
 
-    def __init__(self, user: str) -> None:
+    `keep` is how many of its newest records the stream keeps at least.
+    """
+
+    def __init__(self, user: str, keep: int = KEEP) -> None:
         self.user = user
         self.version = 0
         self.display = ""
@@ -104,7 +122,7 @@ class UserState:
         self.devices: dict[str, Device] = {}
         self.conversations: dict[str, Held] = {}
         self.acked = 0
-        self.undelivered: deque[tuple[int, str, int]] = deque()
+        self.undelivered = Undelivered(keep)
 
     @property
     def exists(self) -> bool:
@@ -137,14 +155,26 @@ class UserState:
         known = self.conversations.get(conversation)
         return 0 if known is None else known.held
 
+    def unsure(self, conversation: str, upto: int) -> tuple[int, int] | None:
+        """The records of the log to count before the user can have read `upto`; mostly None."""
+        held = self.conversations.get(conversation)
+        if held is None or upto <= held.levels.read:
+            return None
+        return held.unread.unsure(min(upto, held.held))
+
     def propose_marks(
-        self, acked: int, reads: dict[str, int], arriving: Iterable[Range] = ()
+        self,
+        acked: int,
+        reads: dict[str, int],
+        arriving: Iterable[Range] = (),
+        seen: Mapping[str, tuple[tuple[int, int], int]] | None = None,
     ) -> Fields | None:
         """The `marks` record by which the levels rise, or None when they do not.
 
         `acked` is the highest inbox number that any device says it has stored, `reads` gives by
         conversation the record up to which the user has read, and `arriving` are the ranges that
-        are appended just before, which count as unread.
+        are appended just before, which count as unread. `seen` holds, by conversation, the records
+        that `unsure` named and how many messages of others are among them.
         """
         acked = min(acked, self.version)
         raised: dict[str, Levels] = {}
@@ -163,7 +193,10 @@ class UserState:
                 continue
             levels = raised.get(conversation) or known.levels
             read = min(upto, known.held)
-            if read > levels.read:
+            unsure = known.unread.unsure(read)
+            # Not counted: the state has changed since. The reader is told the mark that holds.
+            counted = unsure is None or (seen and seen.get(conversation, (None,))[0] == unsure)
+            if read > levels.read and counted:
                 raised[conversation] = Levels(max(levels.delivered, read), read)
         if not raised:
             return None
@@ -171,10 +204,11 @@ class UserState:
         for new in arriving:
             count = sum(byte.bit_count() for byte in new.others)
             fresh[new.conversation] = fresh.get(new.conversation, 0) + count
-        rows = [
-            [c, *levels, self._unread_above(c, levels.read) + fresh.get(c, 0)]
-            for c, levels in raised.items()
-        ]
+        rows = []
+        for c, levels in raised.items():
+            known_count = seen[c][1] if seen and c in seen else 0
+            unread = self.conversations[c].unread.above(levels.read, known_count)
+            rows.append([c, *levels, unread + fresh.get(c, 0)])
         return {"t": "marks", "a": max(acked, self.acked), "m": rows}
 
     def propose_receipts(self, receipts: Iterable[tuple[str, str | None, Levels]]) -> Fields | None:
@@ -196,24 +230,21 @@ class UserState:
     def unread(self, conversation: str) -> int:
         """Messages of others, visible to the user, above the read mark."""
         held = self.conversations.get(conversation)
-        return 0 if held is None else len(held.unread)
-
-    def _unread_above(self, conversation: str, read: int) -> int:
-        unread = self.conversations[conversation].unread
-        return len(unread) - bisect_right(unread, read)
+        return 0 if held is None else held.unread.total
 
     def dump(self) -> bytes:
         """The state as a journal snapshot."""
         plain = {
+            "form": FORM,
             "v": self.version,
             "display": self.display,
             "hash": self.password,
             "devices": [[device, *known] for device, known in self.devices.items()],
             "acked": self.acked,
-            "undelivered": list(self.undelivered),
+            "undelivered": self.undelivered.dump(),
             "conversations": [
                 [c, h.held, h.role, h.joined, h.kind, h.title, h.open, h.ordinal, h.at, *h.levels,
-                 h.marked_at, h.unread.tobytes(),
+                 h.marked_at, h.unread.dump(),
                  [[u, *r] for u, r in (h.receipts or {}).items()]]
                 for c, h in self.conversations.items()
             ],
@@ -221,22 +252,27 @@ class UserState:
         return bytes(msgpack.packb(plain))
 
     @classmethod
-    def load(cls, user: str, snapshot: bytes | None) -> UserState:
+    def load(cls, user: str, snapshot: bytes | None, keep: int = KEEP) -> UserState:
         """The state that `snapshot` holds, or that of an empty stream."""
-        state = cls(user)
+        state = cls(user, keep)
         if snapshot is None:
             return state
         plain: dict[str, Any] = msgpack.unpackb(snapshot)
         state.version, state.display, state.password = plain["v"], plain["display"], plain["hash"]
         state.devices = {row[0]: Device(*row[1:]) for row in plain["devices"]}
         state.acked = plain["acked"]
-        state.undelivered = deque((n, c, last) for n, c, last in plain["undelivered"])
+        young = plain.get("form", 1) > 1
+        if young:
+            state.undelivered.load(plain["undelivered"])
+        else:
+            for entry in plain["undelivered"]:
+                state.undelivered.add(*entry)
         for row in plain["conversations"]:
             held = state.conversation(row[0])
             held.held, held.role, held.joined, held.kind, held.title = row[1:6]
             held.open, held.ordinal, held.at = row[6:9]
             held.levels, held.marked_at = Levels(row[9], row[10]), row[11]
-            held.unread.frombytes(row[12])
+            held.unread = Unread.load(row[12]) if young else _unread_of_form_1(row[12])
             held.receipts = {user: Levels(d, r) for user, d, r in row[13]} or None
         return state
 
@@ -259,28 +295,31 @@ class UserState:
             held.held, held.role, held.joined = new.last, new.role, new.joined
             held.kind, held.title, held.open = new.kind, new.title, new.open
             held.ordinal, held.at = new.ordinal, new.at
-            held.unread.extend(marked_numbers(new.first, new.others))
-            self.undelivered.append((self.version, new.conversation, new.last))
+            held.unread.add(new.first, new.others)
+            self.undelivered.add(self.version, new.conversation, new.last)
 
     def _marks(self, fields: Fields) -> None:
         self.acked = max(self.acked, fields["a"])
-        for conversation, delivered, read, _unread in fields["m"]:
+        for conversation, delivered, read, unread in fields["m"]:
             held = self.conversation(conversation)
             held.levels = highest(held.levels, Levels(delivered, read))
             held.marked_at = self.version
-            del held.unread[: bisect_right(held.unread, held.levels.read)]
-        while self.undelivered:
-            n, conversation, last = self.undelivered[0]
+            held.unread.drop(held.levels.read, unread)
+        while (first := self.undelivered.first) is not None:
+            n, conversation, last = first
             if n > self.acked and last > self.conversations[conversation].levels.delivered:
                 break
-            self.undelivered.popleft()
+            self.undelivered.drop()
 
     def _receipts(self, fields: Fields) -> None:
         for conversation, user, delivered, read in fields["r"]:
             held = self.conversation(conversation)
             if held.receipts is None:
                 held.receipts = {}
-            held.receipts[user] = highest(held.receipts.get(user), Levels(delivered, read))
+            known = held.receipts.pop(user, None)
+            held.receipts[user] = highest(known, Levels(delivered, read))
+            if len(held.receipts) > MAX_RECEIPTS:
+                del held.receipts[next(iter(held.receipts))]
 
 
 _APPLY = {
@@ -292,6 +331,13 @@ _APPLY = {
     "marks": UserState._marks,
     "receipts": UserState._receipts,
 }
+
+
+def _unread_of_form_1(numbers: bytes) -> Unread:
+    unread = Unread()
+    for n in array("Q", numbers):
+        unread.add(n, b"\x01")
+    return unread
 
 
 def highest(one: Levels | None, other: Levels) -> Levels:
