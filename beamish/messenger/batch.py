@@ -71,7 +71,7 @@ class Batch:
         self._base: dict[str, int] = {} if base is None else base
         self.acked = acked
         self.with_acks = True
-        self._accounts: deque[tuple[AccountChange, ReplyTo[Any]]] | None = accounts
+        self._accounts: deque[tuple[AccountChange, ReplyTo[Any] | None]] | None = accounts
         self._notices: dict[str, tuple[m.Reached, Replies]] = {}
         self._receipts: dict[tuple[str, str | None], Levels] | None = None
         self._receipt_replies: Replies = []
@@ -125,8 +125,8 @@ class Batch:
         self._reads[message.conversation] = max(known, message.upto)
         self._read_replies.append((message.conversation, reply_to))
 
-    def account(self, change: AccountChange, reply_to: ReplyTo[Any]) -> None:
-        """A change of the account."""
+    def account(self, change: AccountChange, reply_to: ReplyTo[Any] | None) -> None:
+        """A change of the account; nobody is told when `reply_to` is None."""
         if self._accounts is None:
             self._accounts = deque()
         self._accounts.append((change, reply_to))
@@ -240,10 +240,14 @@ class Batch:
         for conversation, reply_to in self._read_replies or ():
             levels = state.conversation(conversation).levels
             reply_to.reply((levels.read, state.unread(conversation)))
-        if self._accounts:
-            self._accounts[0][1].reply(self._account_answer)
+        self._reply_account(self._account_answer)
         for question, reply_to in self._questions or ():
             reply_to.reply(question(state))
+
+    def _reply_account(self, answer: object) -> None:
+        reply_to = self._accounts[0][1] if self._accounts else None
+        if reply_to is not None:
+            reply_to.reply(answer)
 
     def reply_refused(self, refusal: Refusal) -> None:
         """Nothing was written: those who can be told so are, the others ask again by themselves."""
@@ -252,8 +256,7 @@ class Batch:
             reply_to.fail(CallError(refusal.message))
         for _, reply_to in self._read_replies or ():
             reply_to.reply(refusal)
-        if self._accounts:
-            self._accounts[0][1].reply(refusal)
+        self._reply_account(refusal)
         for _, reply_to in self._questions or ():
             reply_to.fail(CallError(refusal.message))
 

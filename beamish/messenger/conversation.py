@@ -18,6 +18,7 @@ from beamish.messenger import messages as m
 from beamish.messenger.command_numbers import Result
 from beamish.messenger.conversation_commands import CreateGroup, Numbered, Refusal, SendText
 from beamish.messenger.conversation_state import ConversationState, Draft, Interval
+from beamish.messenger.device_check import Checked, check_devices, refusal_of_device
 from beamish.messenger.environment import Environment
 from beamish.messenger.fan_out import FanOut
 from beamish.messenger.group_marks import GroupMarks
@@ -168,8 +169,10 @@ class Conversation(Actor):
         waiting = self._take_waiting()
         if not waiting:
             return
+        asked = [what for what, _ in waiting]
+        checked = await check_devices(self, asked)
         before = self.state.version
-        batch = _Decision(self, [what for what, _ in waiting])
+        batch = _Decision(self, asked, checked)
         try:
             refused: object = await self.writer.commit(batch.decide)
         except JournalUnavailable as unavailable:
@@ -292,8 +295,11 @@ def stranger(state: ConversationState, user: str) -> Refusal:
 class _Decision:
     """One batch: what it proposes, and the answers once that is committed or refused."""
 
-    def __init__(self, actor: Conversation, asked: list[Numbered | Question]) -> None:
+    def __init__(
+        self, actor: Conversation, asked: list[Numbered | Question], checked: Checked
+    ) -> None:
         self._actor = actor
+        self._checked = checked
         self._asked = asked
         self._known: list[Result | None] = []
         self._decided: list[Result | Refusal | None] = []
@@ -310,12 +316,20 @@ class _Decision:
             state.first_result(what) if isinstance(what, Numbered) else None for what in self._asked
         ]
         self._decided = [
-            draft.decide(what) if isinstance(what, Numbered) else None for what in self._asked
+            self._decide_one(draft, what) if isinstance(what, Numbered) else None
+            for what in self._asked
         ]
         self._records = [Record.new(fields) for fields in draft.records]
         if not self._records:
             return None
         return Proposal(tuple(record.raw for record in self._records), pending=True)
+
+    def _decide_one(self, draft: Draft, command: Numbered) -> Result | Refusal:
+        if self._checked:
+            refusal = refusal_of_device(self._actor.state, self._checked, command)
+            if refusal is not None:
+                return refusal
+        return draft.decide(command)
 
     def committed(self, before: int, after: int) -> list[Record]:
         """The batch's own records, if they are what was committed."""

@@ -2,7 +2,8 @@
 
 Pure: no clock, no journal, no actor. `ConversationState.apply` is the only way state changes and
 takes nothing but committed records, so any activation that read the same log holds the same
-state. `Draft.decide` runs a batch of commands against an overlay of it.
+state; the one exception are devices that are gone, which may be forgotten (`device_check`).
+`Draft.decide` runs a batch of commands against an overlay of it.
 
 Membership is a function of the log: a record is visible to those who were members when it was
 appended, and the record by which somebody joins or leaves is visible to that user too. A current
@@ -11,6 +12,7 @@ member reads history from the latest join on, a former one from that join to the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import msgpack
@@ -65,6 +67,10 @@ class ConversationState:
         self.members: dict[str, Member] = {}
         self.former: dict[str, Interval] = {}
         self.numbers: dict[tuple[str, str], CommandNumbers] = {}
+        self.devices: dict[str, int] = {}
+        """How many devices of a user are in `numbers`."""
+        self.forgotten_in_part: dict[str, None] = {}
+        """Users of whom a device was forgotten."""
         self.last_message: dict[str, int] = {}
 
     def take(self, n: int, raw: bytes) -> None:
@@ -100,12 +106,22 @@ class ConversationState:
             numbers = self.numbers.get(key)
             if numbers is None:
                 numbers = self.numbers[key] = CommandNumbers()
+                self.devices[key[0]] = self.devices.get(key[0], 0) + 1
             numbers.use(fields["number"], fields["tag"], result_of(fields))
 
     def first_result(self, command: Numbered) -> Result | None:
         """The committed result of this very command, or None when it was not executed yet."""
         numbers = self.numbers.get((command.user, command.device))
         return None if numbers is None else numbers.first_result(command.tag)
+
+    def forget_devices(self, user: str, existing: Collection[str]) -> None:
+        """Forget the commands of all of the user's devices that do not exist any more."""
+        gone = [key for key in self.numbers if key[0] == user and key[1] not in existing]
+        for key in gone:
+            del self.numbers[key]
+        if gone:
+            self.devices[user] -= len(gone)
+            self.forgotten_in_part[user] = None
 
     def readable(self, user: str) -> Interval | None:
         """What `user` may read of the log as it is now; None for one who never was a member."""
@@ -136,6 +152,7 @@ class ConversationState:
             "former": [[user, *gone] for user, gone in self.former.items()],
             "numbers": [[*key, *numbers.dump()] for key, numbers in self.numbers.items()],
             "authors": self.last_message,
+            "forgotten": list(self.forgotten_in_part),
         }
         return bytes(msgpack.packb(plain))
 
@@ -152,6 +169,10 @@ class ConversationState:
         state.former = {row[0]: Interval(*row[1:]) for row in plain["former"]}
         state.last_message = plain["authors"]
         state.numbers = {(row[0], row[1]): CommandNumbers.load(row[2:]) for row in plain["numbers"]}
+        for user, _device in state.numbers:
+            state.devices[user] = state.devices.get(user, 0) + 1
+        # Absent where an older version wrote, which forgot nothing.
+        state.forgotten_in_part = dict.fromkeys(plain.get("forgotten", ()))
         return state
 
 

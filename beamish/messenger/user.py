@@ -31,6 +31,9 @@ from beamish.messenger.user_state import Fields, Levels, UserState
 ACK_INTERVAL_S = 1.0
 """Least seconds between two appends that only raise delivered marks."""
 
+SEEN_STEP_MS = 24 * 3_600_000
+"""Milliseconds after which it is written down again that a device is in use."""
+
 LARGE_ACK_INTERVAL_S = 5.0
 """The same when all conversations concerned are large groups."""
 
@@ -235,7 +238,30 @@ class User(Actor):
     def _new_device(self, state: UserState, message: m.AddDevice) -> list[Fields] | Refusal:
         if state.password != message.password:
             return Refusal("bad_credentials", "the password was changed meanwhile: log in again")
-        return [] if message.device in state.devices else [self._device(message)]
+        if message.device in state.devices:
+            return []
+        return [*self._without_room(state), self._device(message)]
+
+    def _without_room(self, state: UserState) -> list[Fields]:
+        """The end of as many devices as one more leaves no room for: first who is away for longest.
+
+        A device that is connected goes only when all are.
+        """
+        over = len(state.devices) + 1 - self.environment.settings.limits.devices
+        if over <= 0:
+            return []
+        order = sorted(
+            state.devices, key=lambda device: (device in self._devices, state.devices[device].used)
+        )
+        return [{"t": "device_gone", "device": device} for device in order[:over]]
+
+    def _note_use(self, device: str, used: int) -> None:
+        """Write down, not more than once a day, that a device is in use."""
+        now = self.environment.now_ms()
+        if now - used >= SEEN_STEP_MS:
+            seen = {"t": "seen", "device": device, "at": now}
+            self._next.account(lambda state: [seen] if device in state.devices else [], None)
+            self._later()
 
     def _device(self, message: m.Register | m.AddDevice) -> Fields:
         return {
@@ -349,6 +375,7 @@ class User(Actor):
             if older != message.session:
                 self._devices[message.device] = message.session
                 self.monitor(message.session)
+            self._note_use(message.device, known.used)
             return True
 
         self._next.question(opened, self.reply_to())

@@ -8,6 +8,7 @@ devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
     password     hash
     device       device, token (sha256 of the secret), name, at
     device_gone  device
+    seen         device, at
     ranges       r: [[conversation, from, to, others, role or nil, joined, kind, title, open,
                       ordinal, at], ...]
     marks        a: inbox number acknowledged, m: [[conversation, delivered, read, unread], ...]
@@ -51,11 +52,20 @@ FORM = 2
 
 
 class Device(NamedTuple):
-    """One local store of a client: sha256 of its token's secret, name to show, ms UTC of birth."""
+    """One local store of a client: sha256 of its token's secret, name to show, ms UTC of birth.
+
+    `seen` is when it was last known to be in use, to a day, in ms UTC.
+    """
 
     token: bytes
     name: str
     at: int
+    seen: int = 0
+
+    @property
+    def used(self) -> int:
+        """When it was last known to be in use, ms UTC."""
+        return max(self.at, self.seen)
 
 
 class Levels(NamedTuple):
@@ -288,6 +298,11 @@ class UserState:
     def _device_gone(self, fields: Fields) -> None:
         self.devices.pop(fields["device"], None)
 
+    def _seen(self, fields: Fields) -> None:
+        known = self.devices.get(fields["device"])
+        if known is not None:
+            self.devices[fields["device"]] = known._replace(seen=fields["at"])
+
     def _ranges(self, fields: Fields) -> None:
         for row in fields["r"]:
             new = Range(*row)
@@ -327,6 +342,7 @@ _APPLY = {
     "password": UserState._password,
     "device": UserState._device,
     "device_gone": UserState._device_gone,
+    "seen": UserState._seen,
     "ranges": UserState._ranges,
     "marks": UserState._marks,
     "receipts": UserState._receipts,
