@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PAGE_RECORDS = 64
 PAGE_BYTES = 128 << 10
 EVENT_BYTES = 192 << 10
-"""An `updates` event is closed at this size; one inbox record may exceed it."""
+"""An `updates` event is closed before this size; one inbox record alone may exceed it."""
 
 
 class Feed:
@@ -147,12 +147,12 @@ class Feed:
         size, n = 0, command.start - 1
         logs = await self._logs_of(rows)
         for row in rows:
-            if size > EVENT_BYTES:
+            new = inbox_items(codec, n + 1, row, logs)
+            size += sum(map(len, new))
+            if size > EVENT_BYTES and items:
                 break
             n += 1
-            new = inbox_items(codec, n, row, logs)
             items += new
-            size += sum(map(len, new))
         told["to"] = n
         parts = {key: codec.encode(value) for key, value in told.items()}
         return codec.map({**parts, "items": codec.array(items)})
@@ -178,15 +178,16 @@ class Feed:
         items: list[bytes] = []
         size, first, n = 0, start, start - 1
         for row in rows:
-            n += 1
-            new = inbox_items(codec, n, row, logs)
-            items += new
-            size += sum(map(len, new))
-            if size > EVENT_BYTES:
+            new = inbox_items(codec, n + 1, row, logs)
+            more = sum(map(len, new))
+            if size + more > EVENT_BYTES and items:
                 self._event(first, n, items)
                 items, size, first = [], 0, n + 1
                 if not self._actor.outbox.has_room:
                     break
+            n += 1
+            items += new
+            size += more
         if n >= first:
             self._event(first, n, items)
         self.handed = n

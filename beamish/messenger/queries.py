@@ -23,13 +23,14 @@ from beamish.messenger.conversation_commands import (
     SetRole,
 )
 from beamish.messenger.ids import direct_users, group_id, is_conversation_id
+from beamish.messenger.pages import fitting, room_in_frame
 from beamish.messenger.records import Record
 
 if TYPE_CHECKING:
     from beamish.messenger.session import Session
 
-HISTORY_BYTES = 512 << 10
-"""Bytes of records in one answer to `history`; at least one record is given."""
+PAGE_BYTES = 512 << 10
+"""Bytes of records or rows in one answer, as encoded, if a frame holds so much; at least one."""
 
 Answered = Awaitable["dict[str, object] | bytes | None"]
 
@@ -78,13 +79,22 @@ class Queries:
         self._actor.feed.acknowledge(command.number)
         return {}
 
-    async def snapshot(self, command: p.SnapshotPage) -> dict[str, object]:
+    @property
+    def _room(self) -> int:
+        return min(PAGE_BYTES, room_in_frame(self._actor.environment.settings.limits))
+
+    async def snapshot(self, command: p.SnapshotPage) -> bytes:
         """A page of the user's conversations."""
         limit = self._actor.environment.settings.limits.snapshot_rows
         number, rows, following = await self._actor.ask_user(m.InboxPage(command.after, limit))
         info = await self._actor.feed.describe()
-        told: dict[str, object] = {"epoch": info.epoch, "number": number, "conversations": rows}
-        return told if following is None else {**told, "next": following}
+        codec = self._actor.codec
+        encoded = fitting(map(codec.encode, rows), self._room)
+        if len(encoded) < len(rows):
+            following = rows[len(encoded) - 1]["conversation"]
+        told = {"epoch": codec.encode(info.epoch), "number": codec.encode(number)}
+        told["conversations"] = codec.array(encoded)
+        return codec.map(told if following is None else {**told, "next": codec.encode(following)})
 
     # -- numbered commands -------------------------------------------------------------------------
 
@@ -175,16 +185,18 @@ class Queries:
             if command.before is not None:
                 last = min(command.before - 1, last)
             first = max(last - limit + 1, interval.first)
-        records = []
+        records: list[Record] = []
         if first <= last:
             records = await self._actor.environment.logs.read(command.conversation, first, last)
-        records = _bounded(records, newest=command.after is None)
         codec = self._actor.codec
-        if command.after is not None:
-            more = bool(records) and records[-1].n < interval.last
+        newest = command.after is None
+        parts = (r.encoded(codec.name, codec.encode) for r in records[:: -1 if newest else 1])
+        encoded = fitting(parts, self._room)
+        if newest:
+            encoded.reverse()
+            more = bool(records) and records[-len(encoded)].n > interval.first
         else:
-            more = bool(records) and records[0].n > interval.first
-        encoded = [record.encoded(codec.name, codec.encode) for record in records]
+            more = bool(records) and records[len(encoded) - 1].n < interval.last
         return codec.map({"records": codec.array(encoded), "more": codec.encode(more)})
 
     async def conversation(self, command: p.ConversationInfo) -> dict[str, object]:
@@ -237,15 +249,3 @@ def _given(answer: Any) -> Any:
     if isinstance(answer, Refusal):
         raise p.Refusal(answer.code, answer.message, retry_after_ms=answer.retry_after_ms)
     return answer
-
-
-def _bounded(records: list[Record], *, newest: bool) -> list[Record]:
-    """As many records as fit into one answer, from the end that was asked for."""
-    kept: list[Record] = []
-    size = 0
-    for record in reversed(records) if newest else records:
-        size += len(record.raw)
-        if kept and size > HISTORY_BYTES:
-            break
-        kept.append(record)
-    return kept[::-1] if newest else kept

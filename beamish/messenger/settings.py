@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from beamish.messenger.pages import check_room
 from beamish.protocol import Limits
 
 
@@ -20,7 +21,8 @@ class MessengerSettings:
     `snapshot_every`: records between snapshots. `cache_bytes`: bound of the log cache.
     `outbox_bytes`: what may wait for one connection before it is served by pulls only;
     `outbox_hard_bytes`: above which it is closed. `session_in_hand`: commands of one connection
-    being carried out before its socket is no longer read.
+    being carried out before its socket is no longer read. Raises ValueError for limits under which
+    a message would not fit into a frame.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -40,3 +42,6 @@ class MessengerSettings:
     argon2_time: int = 2
     argon2_parallelism: int = 1
     password_queue: int = 256
+
+    def __post_init__(self) -> None:
+        check_room(self.limits)
