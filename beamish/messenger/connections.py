@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors import Ref
+from beamish.messenger.messages import Head
 from beamish.messenger.session_handle import SessionLink
 from beamish.protocol import CloseCode
 
@@ -24,6 +25,13 @@ class Connections:
     def logged_in(self, session: Ref, user: str) -> None:
         """A session speaks for `user` from now on."""
         self._users[session] = user
+
+    def tell_head(self, session: Ref, version: int) -> None:
+        """Tell a session how far its inbox has come, unless it still has to look at the last."""
+        link = self._links.get(session)
+        if link is not None and not link.head_told:
+            link.head_told = True
+            session.cast(Head(version))
 
     def closed(self, session: Ref) -> None:
         """A session has ended."""

@@ -87,10 +87,12 @@ class Feed:
             self._hand_on(self.handed + 1, hint.rows[skip:], hint.logs)
         self.go_on()
 
-    def head(self, version: int) -> None:
-        """The inbox's version by the journal: pull if anything is missing."""
+    def head(self, version: int) -> bool:
+        """The inbox's version: pull if anything is missing. Whether that was news."""
+        news = version > self._head
         self._head = max(self._head, version)
         self.go_on()
+        return news
 
     def go_on(self) -> None:
         """Have a pull run soon if updates are missing and the connection has room."""

@@ -200,6 +200,14 @@ class Watch(Request[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class HintsTaken:
+    """`session` has handled `count` hints of this activation since it watches, or more."""
+
+    session: Ref
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class InboxPage(Request[tuple[int, tuple[dict[str, Any], ...], str | None]]):
     """Conversations behind `after`, in order of id: `(inbox number, rows, next or None)`."""
 

@@ -24,6 +24,7 @@ from beamish.messenger.passwords import PasswordsOverloaded
 from beamish.messenger.queries import Queries
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.session_handle import SessionLink
+from beamish.messenger.watcher import HINTS_TOLD
 from beamish.protocol import (
     CloseCode,
     Codec,
@@ -47,6 +48,9 @@ MAX_TRIES = 6
 class Session(Actor):
     """One connection's session; ends when the connection does."""
 
+    # Never reached, or a turn of our own could be lost: all who send here are bounded themselves.
+    # Clients by `session_in_hand`, hints by `watcher`, heads to one at a time; the rest are turns
+    # and answers that we asked for.
     mailbox_limit = 10_000
 
     def __init__(
@@ -62,6 +66,7 @@ class Session(Actor):
         self.device = ""
         self.token = b""
         self._user_ref: Ref | None = None
+        self._hints = 0
         self.login = Login(self)
         self.feed = Feed(self)
         self.lanes = Lanes(self)
@@ -165,6 +170,7 @@ class Session(Actor):
         if isinstance(opened, Refusal):
             self.close(CloseCode.REVOKED, "the device was logged out")
             raise protocol_refusal(opened)
+        self._hints = 0
         await ref.call(m.Watch(self.ref), timeout=30.0)
         if ref != self._user_ref:
             self._user_ref = ref
@@ -209,12 +215,21 @@ class Session(Actor):
     @on(m.NewInbox)
     def new_inbox(self, hint: m.NewInbox) -> None:
         """The inbox has grown."""
+        self._hints += 1
+        if self._hints % HINTS_TOLD == 0:
+            self._tell_hints()
         self.feed.hinted(hint)
+
+    def _tell_hints(self) -> None:
+        if self._user_ref is not None:
+            self._user_ref.cast(m.HintsTaken(self.ref, self._hints))
 
     @on(m.Head)
     def head(self, message: m.Head) -> None:
-        """The inbox's version by the journal."""
-        self.feed.head(message.version)
+        """The inbox's version."""
+        self.link_to_client.head_told = False
+        if self.feed.head(message.version):
+            self._tell_hints()
 
     @on(m.Drained)
     def drained(self, _message: m.Drained) -> None:

@@ -23,6 +23,8 @@ class SessionLink:
         self.authenticated = False
         self.in_hand = 0
         """Items received and not yet finished."""
+        self.head_told = False
+        """Whether the session was told of the inbox's version and has not looked yet."""
         self._bound = in_hand
         self._room = trio.Event()
         self._session: Ref | None = None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from beamish.messenger.pages import check_room
 from beamish.protocol import Limits
 
+MAX_IN_HAND = 8_000
+
 
 @dataclass(frozen=True, slots=True)
 class MessengerSettings:
@@ -45,3 +47,8 @@ class MessengerSettings:
 
     def __post_init__(self) -> None:
         check_room(self.limits)
+        if not 1 <= self.session_in_hand <= MAX_IN_HAND:
+            raise ValueError(
+                f"session_in_hand must be from 1 to {MAX_IN_HAND}, not {self.session_in_hand}:"
+                " a session's mailbox holds no more"
+            )

@@ -92,7 +92,7 @@ class Sweeper(Actor):
             if not isinstance(outcome, Refused):
                 heads = {info.stream: info.version for info in outcome.streams}
                 for ref, user in page:
-                    ref.cast(m.Head(heads[user_stream(user)]))
+                    self._environment.connections.tell_head(ref, heads[user_stream(user)])
         following = message.after + PAGE
         if following < len(self._checking):
             self.ref.cast(_CheckHeads(following))

@@ -27,6 +27,7 @@ from beamish.messenger.marks_debt import MarksDebt
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.stream_writer import StreamWriter
 from beamish.messenger.user_state import Fields, Levels, UserState
+from beamish.messenger.watcher import Watcher
 
 ACK_INTERVAL_S = 1.0
 """Least seconds between two appends that only raise delivered marks."""
@@ -81,7 +82,7 @@ class User(Actor):
         self._next_ack_at = 0.0
         self._ack_timer = False
         self._busy_since_look = True
-        self._sessions: dict[Ref, None] = {}
+        self._sessions: dict[Ref, Watcher] = {}
         self._devices: dict[str, Ref] = {}
 
     # -- life ----------------------------------------------------------------------------------
@@ -349,8 +350,8 @@ class User(Actor):
         rows = batch.committed
         if self._sessions:
             hint = m.NewInbox(self.state.version - len(rows) + 1, rows, batch.logs())
-            for session in self._sessions:
-                if session.is_alive():
+            for session, watcher in self._sessions.items():
+                if session.is_alive() and watcher.may_hint():
                     session.cast(hint)
         for row in rows:
             if row["t"] == "device_gone":
@@ -385,9 +386,16 @@ class User(Actor):
     def watch(self, message: m.Watch) -> int:
         """Hint this session from now on."""
         if message.session not in self._sessions:
-            self._sessions[message.session] = None
             self.monitor(message.session)
+        self._sessions[message.session] = Watcher()
         return self.state.version
+
+    @on(m.HintsTaken)
+    def hints_taken(self, message: m.HintsTaken) -> None:
+        """A session has room for hints; what it got none of it learns as a level."""
+        watcher = self._sessions.get(message.session)
+        if watcher is not None and watcher.took(message.count):
+            message.session.cast(m.Head(self.state.version))
 
     @on(Down)
     def session_down(self, message: Down) -> None:
