@@ -1,9 +1,15 @@
-"""A user's conversations as rows of a snapshot page."""
+"""A user's conversations as rows of a snapshot page.
+
+A receipt may be told before the first range of its conversation: the author's own inbox is served
+like any other, perhaps later. Such a row (`last` is 0) cannot say what the conversation is; the
+session asks the conversation itself and `complete`s it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from beamish.messenger.messages import Description
 from beamish.messenger.user_state import UserState
 
 
@@ -39,4 +45,16 @@ def _row(state: UserState, conversation: str) -> dict[str, Any]:
     }
     if held.role is not None:
         row["role"] = held.role
+    if not held.held:
+        del row["at"]
+    return row
+
+
+def complete(row: dict[str, Any], user: str, found: Description) -> dict[str, Any]:
+    """A row of which the inbox holds no range yet, with what the conversation says of itself."""
+    settings = found.settings
+    row = {**row, "kind": settings.kind, "title": settings.title, "open": settings.open}
+    member = dict(found.members).get(user)
+    if member is not None:
+        row.update(member=True, role=member.role, joined=member.joined)
     return row

@@ -23,6 +23,7 @@ from beamish.messenger.conversation_commands import (
     SetRole,
 )
 from beamish.messenger.ids import direct_users, group_id, is_conversation_id
+from beamish.messenger.inbox_rows import complete
 from beamish.messenger.pages import fitting, room_in_frame
 from beamish.messenger.records import Record
 
@@ -88,6 +89,7 @@ class Queries:
         limit = self._actor.environment.settings.limits.snapshot_rows
         number, rows, following = await self._actor.ask_user(m.InboxPage(command.after, limit))
         info = await self._actor.feed.describe()
+        rows = tuple([row if row["last"] else await self._completed(row) for row in rows])
         codec = self._actor.codec
         encoded = fitting(map(codec.encode, rows), self._room)
         if len(encoded) < len(rows):
@@ -95,6 +97,14 @@ class Queries:
         told = {"epoch": codec.encode(info.epoch), "number": codec.encode(number)}
         told["conversations"] = codec.array(encoded)
         return codec.map(told if following is None else {**told, "next": codec.encode(following)})
+
+    async def _completed(self, row: dict[str, Any]) -> dict[str, Any]:
+        conversation, user = row["conversation"], self._actor.user
+        found = await self._actor.ask("conversation", conversation, m.Describe(user))
+        if isinstance(found, Refusal):
+            # Left meanwhile; all else will be told by the range that is still to come.
+            return {**row, "kind": "group" if direct_users(conversation) is None else "direct"}
+        return complete(row, user, found)
 
     # -- numbered commands -------------------------------------------------------------------------
 
