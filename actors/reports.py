@@ -4,6 +4,11 @@ Reports are values with short texts; they hold no exception, no traceback object
 Everything goes to the logger ``actors`` and to the callbacks given to `System.on_report`. Dead
 letters, dropped and unhandled messages are counted each, and logged at most `LOG_BURST` times a
 second and kind; the next line says how many were left out.
+
+A warning is what somebody should look at. Dead letters are not: whoever holds a ref cannot know
+that its actor is about to end, so where actors come and go there are some (OTP logs none). They are
+logged for debugging when the actor ended in order, as information when it crashed or was killed;
+the crash itself is an error of its own. A late reply is no letter at all: it is dropped silently.
 """
 
 from __future__ import annotations
@@ -129,7 +134,11 @@ class Reporter:
     def dead_letter(self, ref: LocalRef, message: object) -> None:
         """A message for an actor that has ended."""
         self.counters.dead_letters += 1
-        self._log("dead letter", "%s for %r, which has ended", type(message).__qualname__, ref)
+        reason = ref.exit_reason
+        level = logging.INFO if reason is not None and reason.abnormal else logging.DEBUG
+        if logger.isEnabledFor(level):
+            name = type(message).__qualname__
+            self._log("dead letter", "%s for %r, which has ended", name, ref, level=level)
 
     def dropped(self, ref: LocalRef, message: object) -> None:
         """A cast to a full mailbox."""
@@ -188,9 +197,9 @@ class Reporter:
             except Exception:
                 logger.exception("a report callback raised")
 
-    def _log(self, kind: str, text: str, *values: Any) -> None:
-        if self._may_log(kind, logging.WARNING):
-            logger.warning("%s: " + text, kind, *values)  # noqa: G003 - text is a constant
+    def _log(self, kind: str, text: str, *values: Any, level: int = logging.WARNING) -> None:
+        if self._may_log(kind, level):
+            logger.log(level, "%s: " + text, kind, *values)  # noqa: G003 - text is a constant
 
     def _may_log(self, kind: str, level: int) -> bool:
         limiter = self._limiters.setdefault(kind, _Limiter())

@@ -131,7 +131,7 @@ async def test_a_reporting_callback_that_raises_harms_nobody(caplog):
 
 
 async def test_dead_letters_are_counted_each_and_logged_at_a_bounded_rate(autojump_clock, caplog):
-    caplog.set_level(logging.WARNING, "actors")
+    caplog.set_level(logging.INFO, "actors")
     async with open_system() as system:
         ref = await system.spawn(Worker)
         system.kill(ref)
@@ -143,6 +143,28 @@ async def test_dead_letters_are_counted_each_and_logged_at_a_bounded_rate(autoju
         await trio.sleep(2)
         ref.cast(Note(0))
         assert f"{1000 - LOG_BURST} more were not logged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("end", "level"),
+    [
+        (lambda system, ref: ref.cast(DoSync(lambda me: me.stop())), logging.DEBUG),
+        (lambda system, ref: system.exit(ref, Shutdown()), logging.DEBUG),
+        (lambda system, ref: system.kill(ref), logging.INFO),
+        (lambda system, ref: ref.cast(DoSync(lambda me: 1 / 0)), logging.INFO),
+    ],
+)
+async def test_a_dead_letter_is_never_a_warning(caplog, end, level):
+    caplog.set_level(logging.DEBUG, "actors")
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        end(system, ref)
+        ref.cast(Note(0))  # waits when the actor ends, or is handled before
+        await system.join(ref)
+        ref.cast(Note(1))
+        letters = [r for r in caplog.records if "dead letter" in r.getMessage()]
+        assert letters
+        assert {record.levelno for record in letters} == {level}
 
 
 async def test_unhandled_messages_are_counted_and_logged(caplog):
