@@ -14,10 +14,13 @@ async def visit(world, alice, bob):
     group = await alice.create_group("g", [bob.user])
     for i in range(10):
         await alice.send(group, f"{i}")
+        await bob.until(lambda: bob.ready)
+        link = bob._link
         await bob.cut()
         # Hints, answers and heads meet a session that is about to end.
         world.nursery.start_soon(alice.send, group, f"{i} more")
         await trio.sleep(0.05 * i)
+        await link.disconnected()  # the socket's end comes behind the session's
         if i % 3 == 0:
             other = Talker(world.node, world.nursery, bob.user, token=bob.token)
             other.once = True
