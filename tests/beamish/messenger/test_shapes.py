@@ -1,0 +1,278 @@
+"""Every record, item, event, row and reply has exactly the fields that `docs/protocol.md` lists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import trio
+
+from beamish.protocol import Limits
+from tests.beamish.messenger.talker import Refused, Talker
+
+PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
+DIRECT = "d:alice:bob"
+CAUSED = {"device", "number", "tag"}
+
+
+# -- the page ------------------------------------------------------------------------------------
+
+
+def table(header):
+    """The rows below a table's header, as lists of cells."""
+    lines = PAGE[PAGE.index(f"\n{header}\n") + 1 :].splitlines()[2:]
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return rows
+
+
+def names(cell):
+    """(fields that are always there, fields that may be) of what a cell names in backquotes."""
+    found = re.findall(r"`(\w+\??)`", cell)
+    return {f for f in found if f[-1] != "?"}, {f[:-1] for f in found if f[-1] == "?"}
+
+
+def braced(text):
+    """The same for `{one, two?}`."""
+    inner = re.search(r"`\{([^`]*)\}`", text)
+    found = re.findall(r"(\w+\??)(?::[^,{\[]*)?", inner[1]) if inner else []
+    return {f for f in found if f[-1] != "?"}, {f[:-1] for f in found if f[-1] == "?"}
+
+
+def check(shown, documented, where):
+    always, perhaps = documented
+    assert always <= set(shown) <= always | perhaps, (where, sorted(shown), documented)
+
+
+COMMON = {"n", "type", "by", "at"}
+RECORDS = {
+    row[0].strip("`"): names(row[1]) for row in table("| `type` | further fields | meaning |")
+}
+ITEMS = {row[0].strip("`"): names(row[1]) for row in table("| `type` | fields | |")}
+
+
+def snapshot_row():
+    part = PAGE[PAGE.index("### snapshot") :]
+    rows = [line.strip("|").split(" | ") for line in part.splitlines() if line.startswith("| `")]
+    rows = rows[: next(i for i, row in enumerate(rows) if "`receipts`" in row[0]) + 1]
+    always, perhaps = set(), set()
+    for name, kind, *_ in rows:
+        (perhaps if "optional" in kind else always).update(re.findall(r"`(\w+)`", name))
+    return always, perhaps
+
+
+def ok_of(command):
+    """The `ok` of a command from the tables of sections 6, 9 and 10."""
+    (line,) = [
+        line
+        for line in PAGE.splitlines()
+        if line.startswith(f"| `{command}` |") and re.search(r"\| `\{", line)
+    ]
+    return braced(line[line.index("| `{") :])
+
+
+def test_the_page_is_read_as_meant():
+    assert set(RECORDS) == {"message", "create", "invite", "join", "leave", "remove", "role"}
+    assert RECORDS["create"] == ({"kind", "title", "open", "members"}, set())
+    assert RECORDS["leave"] == (set(), {"owner"})
+    assert set(ITEMS) == {"records", "marks", "receipt"}
+    assert ok_of("send") == ({"conversation", "n", "ordinal", "at"}, set())
+    assert ok_of("marks") == ({"members", "user", "delivered", "read"}, set())
+    assert snapshot_row()[1] == {"role", "ordinal", "at"}
+
+
+# -- the node ------------------------------------------------------------------------------------
+
+
+class Noting(Talker):
+    """A talker that keeps everything it is told as it came."""
+
+    def __init__(self, *args, **kwargs):
+        self.events = []
+        super().__init__(*args, **kwargs)
+
+    def _item(self, item):
+        if "event" in item:
+            self.events.append(item)
+        super()._item(item)
+
+    async def number(self, command, conversation, number, **fields):
+        return await self.ask(
+            command,
+            conversation=conversation,
+            number=number,
+            tag=f"{command}{number:08d}",
+            **fields,
+        )
+
+
+async def noting(world, user):
+    talker = Noting(world.node, world.nursery, user)
+    await talker.until(lambda: talker.ready)
+    return talker
+
+
+def check_record(record):
+    kind = record["type"]
+    always, perhaps = RECORDS[kind]
+    caused = set() if kind == "create" and record["kind"] == "direct" else CAUSED
+    check(record, (always | COMMON | caused, perhaps), f"record {kind}")
+
+
+def check_item(item):
+    always, perhaps = ITEMS[item["type"]]
+    check(item, (always | {"type"}, perhaps), f"item {item['type']}")
+    for record in item.get("records", ()):
+        check_record(record)
+
+
+def check_updates(event):
+    check(event, ({"event", "epoch", "from", "to", "items"}, set()), "event updates")
+    for item in event["items"]:
+        check_item(item)
+
+
+async def everything(alice, bob):
+    """All that can happen to a group; its id, and the replies by command."""
+    ok = {}
+    ok["create_group"] = await alice.ask(
+        "create_group", number=1, tag="group0000000", title="G", open=True, members=["bob"]
+    )
+    group = ok["create_group"]["conversation"]
+    ok["send"] = await alice.number("send", group, 2, text="hello")
+    await bob.until(lambda: bob.texts(group) == ["hello"])
+    ok["read"] = await bob.ask("read", conversation=group, upto=2)
+    ok["leave"] = await bob.number("leave", group, 1)
+    ok["invite"] = await alice.number("invite", group, 3, user="bob")
+    ok["set_role"] = await alice.number("set_role", group, 4, user="bob", role="admin")
+    await alice.number("leave", group, 5)  # hands the group on
+    ok["join"] = await alice.number("join", group, 6)
+    ok["remove"] = await bob.number("remove", group, 2, user="alice")
+    await bob.number("leave", group, 3)
+    await bob.number("join", group, 4)  # the first to join owns it
+    return group, ok
+
+
+async def test_records_items_and_replies_are_as_documented(make_world, autojump_clock):
+    async with make_world() as world, world.running():
+        alice, bob = await noting(world, "alice"), await noting(world, "bob")
+        group, ok = await everything(alice, bob)
+        first = await alice.number("send", DIRECT, 1, text="hi")
+        await bob.until(lambda: bob.texts(DIRECT) == ["hi"])
+        await bob.ask("read", conversation=DIRECT, upto=first["n"])
+        await alice.until(lambda: alice.receipt(DIRECT, "bob")[1] == first["n"])
+        await trio.sleep(10)
+        ok["history"] = await alice.ask("history", conversation=DIRECT)
+        ok["marks"] = await alice.ask("marks", conversation=DIRECT, n=first["n"])
+        ok["user"] = await alice.ask("user", user="bob")
+        for command, told in ok.items():
+            shown = set(told)
+            if command == "marks":
+                shown |= {key for row in told["members"] for key in row}
+            check(shown, ok_of(command), command)
+        seen = [*alice.events, *bob.events]
+        for event in seen:
+            check_updates(event)
+        items = [item for event in seen for item in event["items"]]
+        records = [r for item in items for r in item.get("records", ())]
+        assert {item["type"] for item in items} == set(ITEMS)
+        assert {record["type"] for record in records} == set(RECORDS)
+        for record in (await bob.ask("history", conversation=group))["records"]:
+            check_record(record)
+        fetched = await bob.ask("fetch", epoch=bob.epoch, **{"from": 1})
+        check(fetched, ({"status", "epoch", "number", "from", "to", "items"}, set()), "fetch")
+        for item in fetched["items"]:
+            check_item(item)
+
+
+async def test_members_of_a_creation_are_triples_and_levels_and_roles_are_what_they_seem(
+    make_world, autojump_clock
+):
+    async with make_world() as world, world.running():
+        alice, bob = await noting(world, "alice"), await noting(world, "bob")
+        group, _ = await everything(alice, bob)
+        await bob.until(lambda: 10 in bob.records.get(group, ()))
+        log = [bob.records[group][n] for n in sorted(bob.records[group])]
+        assert log[0]["members"] == [["alice", "alice", "owner"], ["bob", "bob", "member"]]
+        assert [r.get("owner") for r in log if r["type"] == "leave"] == [None, "bob", None]
+        assert [r.get("role") for r in log if r["type"] == "join"] == [None, "owner"]
+        text = log[1]
+        assert (text["device"], text["number"], text["tag"]) == (alice.device, 2, "send00000002")
+
+
+async def test_snapshots_and_questions_are_as_documented(make_world, autojump_clock):
+    async with make_world() as world, world.running():
+        alice, bob = await noting(world, "alice"), await noting(world, "bob")
+        group, _ = await everything(alice, bob)
+        await bob.until(lambda: group in bob.records)
+        await trio.sleep(5)
+        for talker in (alice, bob):
+            page = await talker.ask("snapshot")
+            check(page, ({"epoch", "number", "conversations"}, {"next"}), "snapshot")
+            for row in page["conversations"]:
+                check(row, snapshot_row(), "row")
+                for receipt in row["receipts"]:
+                    check(receipt, ({"user", "delivered", "read"}, set()), "receipt of a row")
+        info = await bob.ask("conversation", conversation=group)
+        check(info, braced(PAGE[PAGE.index("### conversation") :].partition("`ok`: ")[2]), "info")
+        for member in info["members"]:
+            check(member, ({"user", "display", "role", "joined"}, set()), "member")
+        attached = await bob.ask("attach", epoch=bob.epoch, number=bob.cursor)
+        check(attached, ({"status", "epoch", "number"}, set()), "attach")
+        check(await bob.ask("ping"), ({"time"}, set()), "ping")
+
+
+async def test_logins_and_refusals_are_as_documented(make_world, autojump_clock):
+    async with make_world() as world, world.running():
+        alice = await noting(world, "alice")
+        replies = {}
+
+        class Logging(Noting):
+            async def ask(self, command, **fields):
+                replies[command] = await super().ask(command, **fields)
+                return replies[command]
+
+        phone = Logging(world.node, world.nursery, "alice")
+        await phone.until(lambda: phone.ready)
+        again = Logging(world.node, world.nursery, "alice", token=phone.token)
+        again.once = phone.once = True
+        await again.until(lambda: again.ready)
+        await again.ask("logout")
+        hello = braced(PAGE[PAGE.index("### hello") :].partition("\n`ok`: ")[2])
+        check(replies.pop("hello"), hello, "hello")
+        assert {"login", "resume", "logout"} <= set(replies)
+        for command in ("login", "resume"):
+            check(replies[command], ok_of(command), command)
+        assert replies["logout"] == {}
+        with pytest.raises(Refused) as caught:
+            await alice.number("send", "d:alice:bob", 1, text="hi")
+        check(
+            caught.value.error,
+            ({"code", "message", "retryable"}, {"retry_after_ms"}),
+            "a refusal",
+        )
+
+
+async def test_a_detached_client_is_told_what_is_documented(make_world, autojump_clock):
+    async with make_world() as world, world.running(limits=Limits(inbox=5), snapshot_every=5):
+        alice, bob = await noting(world, "alice"), await noting(world, "bob")
+        await alice.number("send", DIRECT, 1, text="hi")
+        await bob.until(lambda: bob.texts(DIRECT) == ["hi"])
+        session = next(
+            ref.actor
+            for ref, user in world.node.environment.connections.logged_in_sessions()
+            if user == "bob"
+        )
+        for i in range(2, 40):
+            await alice.number("send", DIRECT, i, text="hi")
+        await trio.sleep(1)
+        session.feed.handed = 1
+        session.feed.go_on()
+        await bob.until(lambda: any(e["event"] == "detached" for e in bob.events))
+        (told,) = [event for event in bob.events if event["event"] == "detached"]
+        check(told, ({"event", "status", "epoch", "number"}, set()), "detached")
+        assert told["status"] == "too_old"
