@@ -27,11 +27,12 @@ from beamish.protocol import (
 )
 from beamish.protocol import Login as LoginCommand
 from beamish.protocol import Refusal as ProtocolRefusal
+from beamish.version import VERSION
 
 if TYPE_CHECKING:
     from beamish.messenger.session import Session
 
-SERVER = "beamish/0.1.0"
+SERVER = f"beamish/{VERSION}"
 MAX_FAILED_LOGINS = 5
 
 Handler = Callable[[Any], Awaitable["dict[str, object] | bytes | None"]]

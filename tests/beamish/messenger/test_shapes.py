@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import trio
 
-from beamish.protocol import Limits
+from beamish.protocol import JSON, Limits
 from tests.beamish.messenger.talker import Refused, Talker
 
-PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 DIRECT = "d:alice:bob"
 CAUSED = {"device", "number", "tag"}
 
@@ -276,3 +278,13 @@ async def test_a_detached_client_is_told_what_is_documented(make_world, autojump
         (told,) = [event for event in bob.events if event["event"] == "detached"]
         check(told, ({"event", "status", "epoch", "number"}, set()), "detached")
         assert told["status"] == "too_old"
+
+
+async def test_hello_tells_the_version_of_the_distribution(make_world, autojump_clock):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    async with make_world() as world, world.running() as node:
+        link = await node.open_session(JSON, "x")
+        await link.receive({"id": 1, "command": "hello", "versions": [1]})
+        (raw,) = await link.take()
+        (item,) = JSON.decode(f"[{raw.decode()}]")
+        assert item["ok"]["server"] == f"beamish/{project['version']}"
