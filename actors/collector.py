@@ -4,15 +4,19 @@ A full collection looks at every container object that lives: with a million act
 whole process for half a second, to find nothing, since idle actors are no garbage. So, while a
 system with ``tune_collector=True`` is open:
 
-* after every `BATCH` starts the young objects are collected and the survivors frozen, that is moved
-  out of the collector's sight (collected first, or garbage would be frozen with them); what is
-  frozen is still freed at once when nothing refers to it any more, only cycles are not found;
-* the thresholds suit a program that makes a few objects for each message;
-* when the system has nothing to do, the collector runs then, not in the middle of the next load;
+* the youngest generations are collected as always; what survives both is frozen, that is moved out
+  of the collector's sight, instead of being looked at again and again. What is frozen is still
+  freed at once when nothing refers to it any more, only cycles are not found;
+* a full collection runs when cycles may have gathered among the frozen: when as many objects have
+  been frozen since the last one as it left alive, or as many actors have ended as are alive (of
+  each a minimum). So its cost stays in proportion to what happens, however much lives;
+* when the system has nothing to do, the young are collected then, not in the middle of the next
+  load;
 * every pause is measured.
 
 All this is the process's, so it is off by default, only one system at a time does it, and it is
-undone when the system stops.
+undone when the system stops. The freezing is what Instagram did before forking ("Copy-on-write
+friendly Python garbage collection"), done over and over.
 """
 
 from __future__ import annotations
@@ -27,11 +31,17 @@ if TYPE_CHECKING:
 
     from actors.reports import Counters
 
-BATCH: Final = 20_000
-"""Actors started between two freezes; the collection before a freeze takes some 10 ms."""
-THRESHOLDS: Final = (20_000, 20, 50)
+THRESHOLDS: Final = (10_000, 5, 1_000_000)
+"""The young are some 60,000 objects at most: a pause below ten milliseconds. The old generation is
+emptied by freezing, its threshold is never reached."""
+MIN_FROZEN: Final = 1_000_000
+"""Objects frozen before a full collection is thought of."""
+MIN_ENDED: Final = 50_000
+"""Actors ended before a full collection is thought of."""
 IDLE_OBJECTS: Final = 5_000
 """With fewer young objects than this, an idle system leaves the collector alone."""
+OLD: Final = 2
+"""The generation of those that survived the young ones."""
 
 
 class Collector:
@@ -41,8 +51,11 @@ class Collector:
         self._counters = counters
         self._stopwatch = stopwatch
         self._thresholds: tuple[int, int, int] | None = None
-        self._frozen_at = 0
         self._began = 0.0
+        self._survivors = False
+        self._alive = 0
+        self._frozen = 0
+        self._ended_at_full = 0
 
     def __enter__(self) -> Self:
         """Take over the collector, unless another system of this process has it."""
@@ -51,6 +64,7 @@ class Collector:
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*THRESHOLDS)
         gc.callbacks.append(self._measure)
+        self._full()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,21 +77,46 @@ class Collector:
         self._thresholds = None
 
     def after_slice(self) -> None:
-        """Freeze, if enough actors have been started since the last time."""
-        if self._counters.spawned - self._frozen_at >= BATCH and self._thresholds is not None:
-            self._frozen_at = self._counters.spawned
-            gc.collect()
-            gc.freeze()
+        """Freeze what has survived, look through everything if that is due."""
+        if self._thresholds is None:
+            return
+        if self._counters.ended - self._ended_at_full >= MIN_ENDED and self._many_ended():
+            self._full()
+        elif self._survivors:
+            self._freeze()
 
     def when_idle(self) -> None:
         """Collect what the load that has just ended has left."""
         if self._thresholds is not None and gc.get_count()[0] > IDLE_OBJECTS:
             gc.collect(1)
+        self.after_slice()
 
-    def _measure(self, phase: str, _: Any) -> None:
+    def _many_ended(self) -> bool:
+        counters = self._counters
+        return counters.ended - self._ended_at_full >= counters.spawned - counters.ended
+
+    def _freeze(self) -> None:
+        self._survivors = False
+        self._frozen += len(gc.get_objects(OLD))
+        if self._frozen >= max(MIN_FROZEN, self._alive):
+            self._full()
+        else:
+            gc.freeze()
+
+    def _full(self) -> None:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self._survivors = False
+        self._alive = gc.get_freeze_count()
+        self._frozen = 0
+        self._ended_at_full = self._counters.ended
+
+    def _measure(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":
             self._began = self._stopwatch()
             return
+        self._survivors = self._survivors or info["generation"] > 0
         counters = self._counters
         pause = int((self._stopwatch() - self._began) * 1e6)
         counters.gc_pauses += 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import time
+import weakref
 
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
-from actors import Actor, open_system
-from actors.collector import BATCH, THRESHOLDS
+from actors import Actor, collector, open_system
+from actors.collector import THRESHOLDS
 from tests.actors.kit import Do, Worker
 
 
@@ -44,17 +46,84 @@ async def test_pauses_are_measured():
     assert statistics["gc_total_us"] >= statistics["gc_longest_us"]
 
 
-async def test_actors_are_moved_out_of_the_collectors_sight_in_batches():
-    class Slim(Actor):
-        __slots__ = ()
+class Slim(Actor):
+    __slots__ = ()
 
+
+async def start(system, count):
     async def start_many(me):
-        for _ in range(BATCH):
+        for _ in range(count):
             await me.spawn(Slim)
 
+    parent = await system.spawn(Worker)
+    await parent.call(Do(start_many), timeout=None)
+    await wait_all_tasks_blocked()
+    return parent
+
+
+async def test_what_survives_is_moved_out_of_the_collectors_sight():
     async with open_system(tune_collector=True) as system:
-        parent = await system.spawn(Worker)
-        await parent.call(Do(start_many), timeout=None)
-        await wait_all_tasks_blocked()
-        assert gc.get_freeze_count() >= 2 * BATCH
+        before = gc.get_freeze_count()
+        system.kill(await start(system, 50_000))
+        assert gc.get_freeze_count() - before > 100_000
+        assert len(gc.get_objects(2)) < 20_000
+
+
+async def test_pauses_stay_short_while_very_many_actors_live():
+    async with open_system(tune_collector=True) as system:
+        parent = await start(system, 100_000)
+        everything = time.perf_counter()
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        everything = time.perf_counter() - everything
+        before = system.statistics()
+        await start(system, 20_000)
+        after = system.statistics()
+        pauses = after["gc_pauses"] - before["gc_pauses"]
+        mean = (after["gc_total_us"] - before["gc_total_us"]) / max(pauses, 1) / 1e6
+        assert pauses
+        assert mean < everything / 3
         system.kill(parent)
+
+
+class Knot:
+    """A piece of garbage that only the collector finds."""
+
+    def __init__(self):
+        self.me = self
+
+
+async def test_cycles_among_the_frozen_are_found_after_enough_has_happened(monkeypatch):
+    monkeypatch.setattr(collector, "MIN_FROZEN", 2_000)
+    monkeypatch.setattr(collector, "MIN_ENDED", 1_000_000)
+    async with open_system(tune_collector=True) as system:
+        knot = Knot()
+        watch = weakref.ref(knot)
+        gc.collect()
+        gc.freeze()
+        del knot
+        gc.collect()
+        assert watch() is not None
+        kept = []
+        while watch() is not None and len(kept) < 5_000_000:
+            kept += [[] for _ in range(20_000)]
+            await start(system, 1)
+        assert watch() is None
+
+
+async def test_cycles_of_actors_that_ended_are_found(monkeypatch):
+    monkeypatch.setattr(collector, "MIN_FROZEN", 100_000_000)
+    monkeypatch.setattr(collector, "MIN_ENDED", 1_000)
+    async with open_system(tune_collector=True) as system:
+        knot = Knot()
+        watch = weakref.ref(knot)
+        gc.collect()
+        gc.freeze()
+        del knot
+        for _ in range(20):
+            system.kill(await start(system, 1_000))
+            await wait_all_tasks_blocked()
+            if watch() is None:
+                break
+        assert watch() is None
