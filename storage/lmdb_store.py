@@ -240,13 +240,15 @@ class _Group:
         self._new_names: Items = []
         self._pending_changed: list[bytes] = []
         self._sweeps: dict[int, bytes | None] = {}
-        self._around = Surroundings(now_ms, store._new_epoch, self._time_of)
+        self._now_ms = now_ms
 
     def add(self, op: Write) -> WriteOutcome:
         """Plan one operation on top of those before it."""
         name = op.stream.encode()
         row = self._row(name)
-        outcome, change = plan(op, row.header, self._around)
+        # Not kept: a group that refers to itself would be left to the garbage collector.
+        around = Surroundings(self._now_ms, self._store._new_epoch, self._time_of)
+        outcome, change = plan(op, row.header, around)
         if change is not None:
             self._stage(name, row, change)
         return outcome
