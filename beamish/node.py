@@ -34,6 +34,7 @@ from beamish.messenger.conversation import Conversation
 from beamish.messenger.conversation_commands import Refusal
 from beamish.messenger.directory import Directory
 from beamish.messenger.environment import Environment
+from beamish.messenger.fan_out_window import FanOutWindow
 from beamish.messenger.faults import CrashInjector, NoFaults
 from beamish.messenger.guesses import Guesses
 from beamish.messenger.ids import USER_STREAM, is_user_name
@@ -192,6 +193,7 @@ class Node:
         """Counters and gauges of the node's parts, for `beamish status`."""
         return {
             "sessions": len(self.environment.connections),
+            "fan_outs_waiting": self.environment.window.waiting,
             "journal": self.journal.statistics(),
             "actors": self.system.statistics(),
             "password_hashes": self.environment.passwords.hashes,
@@ -245,6 +247,7 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             secret=config.secret,
             directory=Directory(system),
             connections=Connections(),
+            window=FanOutWindow(),
         )
         node = Node(environment, journal, system)
         await node.start()

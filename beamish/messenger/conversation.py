@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actors import NO_REPLY, Actor, Answer, NoReply, ReplyTo, on
+from actors import NO_REPLY, Actor, Answer, ExitReason, NoReply, ReplyTo, on
 from beamish.messenger import messages as m
 from beamish.messenger.command_numbers import Result
 from beamish.messenger.conversation_commands import CreateGroup, Numbered, Refusal, SendText
@@ -91,6 +91,10 @@ class Conversation(Actor):
             await self._open_marks()
         self.fan_out.wake()
         self.send_after(self.environment.settings.idle_s, _Idle())
+
+    def terminate(self, _reason: ExitReason) -> None:
+        """Leave the window, whatever the reason."""
+        self.fan_out.leave()
 
     async def _open_marks(self) -> None:
         self.marks = GroupMarks(self)

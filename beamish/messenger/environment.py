@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beamish.messenger.connections import Connections
+from beamish.messenger.fan_out_window import FanOutWindow
 from beamish.messenger.faults import CrashInjector
 from beamish.messenger.guesses import Guesses
 from beamish.messenger.journal_port import JournalPort, LogReader
@@ -37,4 +38,5 @@ class Environment:
     secret: Callable[[int], bytes]
     directory: Directory
     connections: Connections
+    window: FanOutWindow
     shutting_down: bool = False

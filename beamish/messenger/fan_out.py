@@ -1,12 +1,13 @@
 """Telling every member how far a conversation has come, until all of them hold it.
 
-One fan-out runs at a time; what is appended meanwhile only raises the next one's target. A notice
-says "reached n" and is answered with the record number that the member's inbox then holds, durably;
-only such answers count. When everybody holds the target, the stream is settled up to it. A notice
-that fails is repeated, the first time at once, then after growing pauses; a member that fails ten
-times in a row rests for long, with an alarm in the log, and the stream stays pending for it, while
-the others go on. After a crash the next activation finds the stream pending and begins from what
-is settled; members that hold it already say so at once.
+One fan-out runs at a time; what is appended meanwhile only raises the next one's target. How many
+notices are in flight is bounded over the whole node; see `fan_out_window`. A notice says "reached
+n" and is answered with the record number that the member's inbox then holds, durably; only such
+answers count. When everybody holds the target, the stream is settled up to it. A notice that fails
+is repeated, the first time at once, then after growing pauses; a member that fails ten times in a
+row rests for long, with an alarm in the log, and the stream stays pending for it, while the others
+go on. After a crash the next activation finds the stream pending and begins from what is settled;
+members that hold it already say so at once.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("beamish.messenger")
 
-SLICE = 64
-"""Members told in one turn, so that commands are not held up by a large group."""
-
 TAIL_RECORDS = 256
 TAIL_BYTES = 512 << 10
 """Newest records that travel with a notice at most."""
@@ -43,6 +41,7 @@ class FanOut:
 
     def __init__(self, actor: Conversation) -> None:
         self._actor = actor
+        self._window = actor.environment.window
         self._held: dict[str, int] = {}
         self._to_tell: deque[tuple[str, int]] = deque()
         self._outstanding: dict[str, int] = {}
@@ -87,22 +86,31 @@ class FanOut:
 
     async def turn(self) -> None:
         """Tell the next slice of members; begin a fan-out, or end it, when there is none."""
+        slots = self._window.take(self._actor.ref)
+        if not slots:
+            return
         self._turn_wanted = False
         if not self._to_tell and not self._outstanding:
             self._begin()
         notice = self._notice
         assert notice is not None
-        for count in range(min(SLICE, len(self._to_tell))):
+        count = min(slots, len(self._to_tell))
+        self._window.give_back(self._actor.ref, slots - count)
+        for told in range(count):
             user, upto = self._to_tell.popleft()
             self._outstanding[user] = upto
             await self._tell(user, notice if upto == notice.upto else _cut(notice, upto))
-            if count == 0:
+            if told == 0:
                 self._actor.environment.faults.passing("conversation", "between fan-outs")
         if self._to_tell:
             self._turn_wanted = True
             self._actor.ref.cast(FanOutTurn())
         elif not self._outstanding:
             self._end()
+
+    def leave(self) -> None:
+        """The activation ends: what it has in flight is nobody's any more."""
+        self._window.leave(self._actor.ref)
 
     async def _tell(self, user: str, notice: Reached) -> None:
         directory = self._actor.environment.directory
@@ -118,6 +126,7 @@ class FanOut:
         if self._outstanding.get(user) != upto:
             return
         del self._outstanding[user]
+        self._window.give_back(self._actor.ref, 1)
         if answer.error is None:
             assert isinstance(answer.value, int)
             before = self._held.get(user, self._actor.writer.settled)

@@ -84,6 +84,7 @@ class Sweeper(Actor):
         """Compare one batch of inboxes with what their sessions were handed."""
         if message.after == 0:
             self._environment.connections.prune()
+            self._environment.window.prune()
             self._checking = self._environment.connections.logged_in_sessions()
         page = self._checking[message.after : message.after + PAGE]
         if page:
