@@ -93,6 +93,7 @@ async def test_inboxes_are_written_a_window_at_a_time(make_world, autojump_clock
         users = [f"user{n:02}" for n in range(12)]
         others = [await world.talker(user) for user in users]
         groups = [await alice.create_group(f"g{n}", users[n:]) for n in range(8)]
+        world.journal_faults.sync_s = 0.05
         in_flight = most = 0
         submit = world.node.journal.submit
 
