@@ -21,7 +21,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -187,7 +187,8 @@ async def _carry_out(node: Controlled, asked: dict[str, Any]) -> dict[str, Any]:
 def plain(value: object) -> Any:
     """`value` as JSON can hold it: dataclasses as maps, anything unknown as its text."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(part) for name, part in asdict(value).items()}
+        # Not `asdict`: it makes maps anew from pairs, and a Counter would count the pairs.
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -54,6 +56,19 @@ def test_status_has_a_table_and_json(node: Served) -> None:
     assert figures["pid"] == node.process.pid
     assert figures["journal"]["commits"] >= 0
     assert figures["gateway"]["sessions"] >= 0
+
+
+def test_status_counts_refused_connections_by_their_status(node: Served) -> None:
+    address = urlsplit(node.http)
+    assert address.hostname is not None
+    assert address.port is not None
+    for _ in range(3):
+        with socket.create_connection((address.hostname, address.port), timeout=10) as opened:
+            opened.sendall(b"nonsense\r\n\r\n")
+            assert b" 400 " in opened.recv(4_096)
+    figures = json.loads(run("status", "--data", node.data, "--json").stdout)
+    assert figures["gateway"]["refused"] == {"400": 3}
+    assert "gateway.refused.400" in run("status", "--data", node.data).stdout
 
 
 def test_commands_without_a_node_say_how_to_start_one(tmp_path: Path) -> None:

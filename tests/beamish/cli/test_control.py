@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from beamish.cli.control import ControlError, listen, plain, request, serve_cont
 class Gauge:
     depth: int
     names: tuple[str, ...]
+    by_code: Counter[int] = field(default_factory=Counter)
 
 
 class Node:
@@ -31,7 +33,7 @@ class Node:
         return [name for name in sorted(self.names) if after is None or name > after][:limit]
 
     def statistics(self) -> dict[str, object]:
-        return {"gauge": Gauge(3, ("a",)), "path": Path("/x"), "none": None}
+        return {"gauge": Gauge(3, ("a",), Counter({400: 11})), "path": Path("/x"), "none": None}
 
 
 @asynccontextmanager
@@ -52,7 +54,8 @@ async def test_requests_are_carried_out_and_answered(tmp_path: Path) -> None:
         listed = await request(tmp_path, "user_list", after="ada", limit=1)
         assert listed == {"users": ["bob"]}
         figures = await request(tmp_path, "status")
-        assert figures == {"gauge": {"depth": 3, "names": ["a"]}, "path": "/x", "none": None}
+        gauge = {"depth": 3, "names": ["a"], "by_code": {"400": 11}}
+        assert figures == {"gauge": gauge, "path": "/x", "none": None}
 
 
 async def test_a_data_directory_with_a_long_path_has_a_control_socket(tmp_path: Path) -> None:
@@ -110,4 +113,5 @@ async def open_socket(data: Path) -> trio.SocketStream:
 
 
 def test_figures_become_plain_values() -> None:
-    assert plain({1: (Gauge(1, ()), 2.5, True)}) == {"1": [{"depth": 1, "names": []}, 2.5, True]}
+    gauge = {"depth": 1, "names": [], "by_code": {}}
+    assert plain({1: (Gauge(1, ()), 2.5, True)}) == {"1": [gauge, 2.5, True]}
