@@ -1,7 +1,8 @@
 """`beamish serve`: one node on one data directory and one port, from start to orderly stop.
 
-Start: remove an old ready file, open the journal, listen, open the control socket, write the ready
-file, say where the page is. A start that fails says why in one sentence and ends with status 1.
+Start: lock and open the journal, remove a stale ready file, listen, open the control socket, write
+the ready file, say where the page is. A start that fails says why in one sentence, ends with status
+1 and leaves the ready file of a running node alone.
 
 Stop, on SIGTERM or Ctrl-C, also while it still starts:
 
@@ -201,7 +202,6 @@ class Server:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
                 try:
-                    self._ready.remove()
                     await self._serve()
                 except (Exception, BaseExceptionGroup) as error:
                     self.failure = sentence_of(error)
@@ -221,6 +221,7 @@ class Server:
         try:
             with self._starting:
                 async with open_node(node_config(self.options)) as node:
+                    self._ready.remove_stale()
                     await self._serve_node(node)
         finally:
             self._ready.remove()

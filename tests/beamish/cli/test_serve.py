@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import urllib.request
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -125,8 +129,32 @@ def test_a_directory_of_something_else_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_second_node_on_the_same_directory_is_one_sentence(tmp_path: Path) -> None:
     with served(tmp_path) as node:
-        assert "is in use by another process" in refused("--data", node.data, "--port", 0)
+        told = node.ready.read_text()
+        line = refused("--data", node.data, "--port", 0, "--ready-file", node.ready)
+        assert "is in use by another process" in line
+        assert node.ready.read_text() == told
         assert beamish("status", "--data", node.data).returncode == 0
+
+
+def test_a_node_that_finds_its_port_taken_leaves_the_ready_file_of_who_has_it(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path) as node:
+        told = node.ready.read_text()
+        port = urlsplit(node.http).port
+        other = tmp_path / "other"
+        assert "is taken" in refused("--data", other, "--port", port, "--ready-file", node.ready)
+        assert node.ready.read_text() == told
+
+
+def test_a_start_that_fails_before_the_lock_touches_no_ready_file(tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    ready.write_text("whatever")
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("chapter 1")
+    refused("--data", foreign, "--port", 0, "--ready-file", ready)
+    assert ready.read_text() == "whatever"
 
 
 def test_a_ready_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
@@ -182,11 +210,10 @@ async def test_a_signal_during_the_start_ends_it_in_order(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(server.run)
             await begun.wait()
-            assert not ready.exists()
             signal.raise_signal(signal.SIGTERM)
     assert unwound.is_set()
     assert server.failure is None
-    assert not ready.exists()
+    assert ready.read_text() == "stale"  # the lock was never ours
 
 
 async def test_a_fault_of_the_node_is_no_sentence_but_a_crash(
@@ -229,3 +256,24 @@ def test_a_ready_file_appears_whole_and_goes_away(tmp_path: Path) -> None:
     file.remove()
     assert not path.exists()
     ReadyFile(None).write("http://h/", "ws://h/ws")
+    ReadyFile(None).remove()
+
+
+@pytest.mark.parametrize("left", ["no json", "[1]", '{"pid": "x"}', '{"pid": GONE}'])
+def test_a_stale_ready_file_is_removed_by_the_next_start(tmp_path: Path, left: str) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # gone, but not waited for
+    path = tmp_path / "ready.json"
+    path.write_text(left.replace("GONE", str(killed.pid)))
+    ReadyFile(path).remove_stale()
+    assert not path.exists()
+    killed.communicate()
+
+
+def test_the_ready_file_of_another_node_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    path.write_text(json.dumps({"pid": os.getppid(), "http": "http://h/", "ws": "ws://h/ws"}))
+    ReadyFile(path).remove_stale()
+    ReadyFile(path).remove()
+    assert path.exists()
