@@ -14,6 +14,7 @@ itself is closed by the caller.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 import trio
@@ -30,6 +31,9 @@ from beamish.protocol.session import SessionClosed, SessionHandle
 BROKE_OFF = 1006
 """The close code of a connection that ended without a close frame; never sent."""
 
+SLOWEST = 4_096
+"""Bytes a second of the slowest link served: a ping waits behind what was written before it."""
+
 LAST_ITEMS = 3.0
 """Seconds for a session that takes no more to have its last items written."""
 
@@ -38,12 +42,17 @@ class Meter(Protocol):
     """What a connection asks of the stream below, where there is one of ours."""
 
     progress_at: float
+    heard_at: float
+    unanswered: int
 
     def grant(self) -> None:
         """A whole message was taken."""
 
     async def send_frame(self, payload: bytes, *, text: bool) -> None:
         """Write a data frame; raises trio's stream errors."""
+
+    async def send_ping(self) -> None:
+        """Write a ping; raises trio's stream errors."""
 
 
 class Connection:
@@ -245,13 +254,18 @@ class Connection:
             # Nothing is read meanwhile, pongs neither: silence proves nothing.
             self._heard = now
             self._pinged = None
-        elif self._pinged is not None:
-            if now - max(self._pinged, self._heard) > limits.ping_timeout_ms / 1000:
+            return False
+        heard = self._heard if self._meter is None else max(self._heard, self._meter.heard_at)
+        if self._pinged is not None:
+            patience = limits.ping_timeout_ms / 1000
+            if self._meter is not None:
+                patience += self._meter.unanswered / SLOWEST
+            if heard > self._pinged:
+                self._pinged = None
+            elif now - self._pinged > patience:
                 self.close(BROKE_OFF, "no sign of life", at_once=True)
         elif (
-            may_ping
-            and self._nursery is not None
-            and now - self._heard > limits.ping_interval_ms / 1000
+            may_ping and self._nursery is not None and now - heard > limits.ping_interval_ms / 1000
         ):
             self._pinged = now
             self._nursery.start_soon(self._ping)
@@ -259,9 +273,11 @@ class Connection:
         return False
 
     async def _ping(self) -> None:
-        try:
-            await self._socket.ping()
-        except ConnectionClosed:
+        if self._meter is not None:
+            # Any byte that comes in is the answer: nobody waits for the pong itself.
+            with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+                await self._meter.send_ping()
             return
-        self._heard = trio.current_time()
-        self._pinged = None
+        with suppress(ConnectionClosed):
+            await self._socket.ping()
+            self._heard = trio.current_time()

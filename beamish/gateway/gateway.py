@@ -37,6 +37,13 @@ logger = logging.getLogger("beamish.gateway")
 SWEEP_SECONDS = 1.0
 PINGS_PER_SWEEP = 1_000
 """Pings begun in one sweep at most: after a pause of the node they are spread."""
+SWEPT_AT_ONCE = 256
+"""Connections looked after in one go, so that very many do not hold up the node."""
+
+SEND_BUFFER = 64 << 10
+"""Bytes of each socket's send buffer. Bounded, so that very many connections cannot fill the
+kernel's memory, and so that a write to a slow reader gets on in small steps, which is how it is told
+from one to somebody who does not read."""
 
 FORCED_CLOSE = 1.0
 """Seconds that connections get in `close` after their orderly time is over."""
@@ -128,9 +135,11 @@ class Gateway:
     async def _sweep(self) -> None:
         while True:
             await trio.sleep(SWEEP_SECONDS)
-            now = trio.current_time()
             pings = 0
-            for connection in list(self._connections):
+            for count, connection in enumerate(list(self._connections)):
+                if count % SWEPT_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
+                    now = trio.current_time()
                 if connection.sweep(now, may_ping=pings < PINGS_PER_SWEEP):
                     pings += 1
 
@@ -139,6 +148,7 @@ class Gateway:
         self._statistics.accepted += 1
         try:
             address = str(stream.socket.getpeername()[0])
+            stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER)
         except OSError:
             await trio.aclose_forcefully(stream)
             return

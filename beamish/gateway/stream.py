@@ -23,7 +23,10 @@ from beamish.protocol.errors import CloseCode
 CLOSE = 0x88
 """The first byte of a close frame."""
 
-SLICE = 65_536
+PING = bytes((0x89, 0))
+"""A ping frame without payload."""
+
+SLICE = 16_384
 """Bytes written at once: the write timeout bounds each slice, not a whole large frame."""
 
 NEVER_SENT = (1005, 1006, 1015)
@@ -43,6 +46,8 @@ class GatewayStream(trio.abc.Stream):
         cut: a write began and did not end; nothing more can be written.
         on_close: called when trio-websocket gives up the stream before `release`.
         progress_at: when the last slice was written, or the write began (trio time).
+        heard_at: when something was received last (trio time).
+        unanswered: bytes written since then.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class GatewayStream(trio.abc.Stream):
         self.close_sent = False
         self.cut = False
         self.progress_at = 0.0
+        self.heard_at = 0.0
+        self.unanswered = 0
 
     def release(self) -> None:
         """The upgrade was answered: hand out what follows the head."""
@@ -91,6 +98,9 @@ class GatewayStream(trio.abc.Stream):
                 rest, self._rest = self._rest, b""
                 return rest
         data = await self._transport.receive_some(max_bytes)
+        if data:
+            self.heard_at = trio.current_time()
+            self.unanswered = 0
         self._left -= len(data)
         if self._left < 0:
             self.overrun = True
@@ -112,6 +122,10 @@ class GatewayStream(trio.abc.Stream):
         """
         await self._write(frame_header(len(payload), text=text) + payload)
 
+    async def send_ping(self) -> None:
+        """Write a ping; raises trio's stream errors."""
+        await self._write(PING)
+
     async def _write(self, data: bytes | bytearray | memoryview) -> None:
         while self._writing:
             if self._free is None:
@@ -123,6 +137,7 @@ class GatewayStream(trio.abc.Stream):
             raise trio.BrokenResourceError
         await trio.lowlevel.checkpoint_if_cancelled()
         self.progress_at = trio.current_time()
+        self.unanswered += len(data)
         self._writing = self.cut = True
         try:
             if len(data) <= SLICE:

@@ -259,6 +259,48 @@ async def test_an_answered_ping_keeps_a_silent_connection(open_port, virtual_tim
         assert port.gateway.statistics().sessions == 1
 
 
+async def test_a_client_that_reads_a_large_answer_slowly_is_not_taken_for_dead(open_port):
+    limits = Limits(ping_interval_ms=500, ping_timeout_ms=500, write_timeout_ms=2_000)
+    async with open_port(limits=limits) as port, await upgraded(port) as stream:
+        session = port.node.sessions[0]
+        session.push({"filler": "x" * 300_000})
+        read = 0
+        started = trio.current_time()
+        with trio.fail_after(20):
+            while read < 290_000:
+                await trio.sleep(0.1)
+                data = await stream.receive_some(6_000)
+                assert data, f"cut after {trio.current_time() - started:.1f} s, {read} bytes"
+                read += len(data)
+        assert trio.current_time() - started > 4
+
+
+async def test_a_client_that_takes_no_data_and_says_nothing_is_cut_though_much_was_written(
+    open_port,
+):
+    limits = Limits(ping_interval_ms=500, ping_timeout_ms=500, write_timeout_ms=60_000)
+    async with open_port(limits=limits) as port, await upgraded(port) as stream:
+        port.node.sessions[0].push({"filler": "x" * 8_192})
+        with trio.fail_after(6):
+            await port.node.sessions[0].gone.wait()
+        await stream.aclose()
+
+
+async def test_a_client_that_sends_a_large_command_slowly_is_not_taken_for_dead(
+    open_port, virtual_time
+):
+    limits = Limits(login_timeout_ms=1_000_000)
+    sent = frame(json.dumps([{"filler": "x" * 30_000}]).encode())
+    async with open_port(limits=limits) as port, await upgraded(port) as stream:
+        session = port.node.sessions[0]
+        for start in range(0, len(sent), 300):
+            await trio.sleep(1)
+            await stream.send_all(sent[start : start + 300])
+        assert trio.current_time() > 80
+        await trio.sleep(1)
+        assert [sorted(item) for item in session.received] == [["filler"]]
+
+
 async def test_a_reader_that_never_reads_is_cut_and_costs_bounded_memory(open_port):
     limits = Limits(write_timeout_ms=1_000)
     async with open_port(limits=limits) as port, port.websocket() as other:
