@@ -42,8 +42,8 @@ SWEPT_AT_ONCE = 256
 
 SEND_BUFFER = 64 << 10
 """Bytes of each socket's send buffer. Bounded, so that very many connections cannot fill the
-kernel's memory, and so that a write to a slow reader gets on in small steps, which is how it is told
-from one to somebody who does not read."""
+kernel's memory, and so that a write to a slow reader gets on in small steps: that tells it from a
+write to somebody who does not read."""
 
 FORCED_CLOSE = 1.0
 """Seconds that connections get in `close` after their orderly time is over."""
