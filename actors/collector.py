@@ -4,9 +4,9 @@ A full collection looks at every container object that lives: with a million act
 whole process for half a second, to find nothing, since idle actors are no garbage. So, while a
 system with ``tune_collector=True`` is open:
 
-* the youngest generations are collected as always; what survives both is frozen, that is moved out
-  of the collector's sight, instead of being looked at again and again. What is frozen is still
-  freed at once when nothing refers to it any more, only cycles are not found;
+* the youngest generation is collected as always, though more rarely; what survives is frozen, that
+  is moved out of the collector's sight, instead of being looked at again and again. What is frozen
+  is still freed at once when nothing refers to it any more, only cycles are not found;
 * a full collection runs when cycles may have gathered among the frozen: when as many objects have
   been frozen since the last one as it left alive, or as many actors have ended as are alive (of
   each a minimum). So its cost stays in proportion to what happens, however much lives;
@@ -31,17 +31,18 @@ if TYPE_CHECKING:
 
     from actors.reports import Counters
 
-THRESHOLDS: Final = (10_000, 5, 1_000_000)
-"""The young are some 60,000 objects at most: a pause below ten milliseconds. The old generation is
-emptied by freezing, its threshold is never reached."""
+THRESHOLDS: Final = (40_000, 1_000_000, 1_000_000)
+"""Above what a busy system has in flight, which comes and goes without ever being garbage; a pause
+of some ten milliseconds. The older generations are emptied by freezing, never collected by
+themselves."""
 MIN_FROZEN: Final = 1_000_000
 """Objects frozen before a full collection is thought of."""
 MIN_ENDED: Final = 50_000
 """Actors ended before a full collection is thought of."""
 IDLE_OBJECTS: Final = 5_000
 """With fewer young objects than this, an idle system leaves the collector alone."""
-OLD: Final = 2
-"""The generation of those that survived the young ones."""
+SURVIVORS: Final = 1
+"""The generation that those go to which survive the youngest."""
 
 
 class Collector:
@@ -88,7 +89,7 @@ class Collector:
     def when_idle(self) -> None:
         """Collect what the load that has just ended has left."""
         if self._thresholds is not None and gc.get_count()[0] > IDLE_OBJECTS:
-            gc.collect(1)
+            gc.collect(0)
         self.after_slice()
 
     def _many_ended(self) -> bool:
@@ -97,7 +98,7 @@ class Collector:
 
     def _freeze(self) -> None:
         self._survivors = False
-        self._frozen += len(gc.get_objects(OLD))
+        self._frozen += len(gc.get_objects(SURVIVORS))
         if self._frozen >= max(MIN_FROZEN, self._alive):
             self._full()
         else:
@@ -112,11 +113,11 @@ class Collector:
         self._frozen = 0
         self._ended_at_full = self._counters.ended
 
-    def _measure(self, phase: str, info: dict[str, Any]) -> None:
+    def _measure(self, phase: str, _: dict[str, Any]) -> None:
         if phase == "start":
             self._began = self._stopwatch()
             return
-        self._survivors = self._survivors or info["generation"] > 0
+        self._survivors = True
         counters = self._counters
         pause = int((self._stopwatch() - self._began) * 1e6)
         counters.gc_pauses += 1

@@ -64,9 +64,9 @@ async def start(system, count):
 async def test_what_survives_is_moved_out_of_the_collectors_sight():
     async with open_system(tune_collector=True) as system:
         before = gc.get_freeze_count()
-        system.kill(await start(system, 50_000))
+        system.kill(await start(system, 100_000))
         assert gc.get_freeze_count() - before > 100_000
-        assert len(gc.get_objects(2)) < 20_000
+        assert len(gc.get_objects(1)) + len(gc.get_objects(2)) < 20_000
 
 
 async def test_pauses_stay_short_while_very_many_actors_live():
@@ -78,7 +78,7 @@ async def test_pauses_stay_short_while_very_many_actors_live():
         gc.freeze()
         everything = time.perf_counter() - everything
         before = system.statistics()
-        await start(system, 20_000)
+        await start(system, 40_000)
         after = system.statistics()
         pauses = after["gc_pauses"] - before["gc_pauses"]
         mean = (after["gc_total_us"] - before["gc_total_us"]) / max(pauses, 1) / 1e6
