@@ -10,12 +10,13 @@ from __future__ import annotations
 from beamish.replay.log import Log, parse_log, read_log
 from beamish.replay.plan import Plan, plan_direct, plan_groups
 from beamish.replay.report import ExitStatus, Report
-from beamish.replay.run import CannotPlay, NoNode, Progress, play
+from beamish.replay.run import CannotPlay, InHand, NoNode, Progress, play
 from beamish.replay.settings import PlaySettings
 
 __all__ = [
     "CannotPlay",
     "ExitStatus",
+    "InHand",
     "Log",
     "NoNode",
     "Plan",

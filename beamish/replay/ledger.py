@@ -109,6 +109,7 @@ class Ledger:
         self.handed_to = array("Q", [0]) * len(plan.nicks)
         self.due = array("Q", plan.due())
         """Messages that the plan wants each user to be handed."""
+        self._recipients = array("I", plan.recipients())
         self.on_complete: Callable[[int], None] | None = None
         """Called with a user who has just been handed as many messages as are due."""
         self.last_handed_at = 0.0
@@ -124,6 +125,12 @@ class Ledger:
     def acknowledged(self) -> int:
         """Those of them that were answered *sent*."""
         return sum(n > 0 for n in self.answered)
+
+    @property
+    def owed(self) -> int:
+        """Hand-overs that acknowledged messages still want, at least."""
+        pairs = zip(self.answered, self._recipients, strict=True)
+        return max(0, sum(recipients for n, recipients in pairs if n) - self.handed)
 
     def complete(self, user: int) -> bool:
         """Whether `user` was handed as many messages as are due."""

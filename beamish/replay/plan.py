@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from beamish.replay.log import Joined, Left, Line, Log, Renamed, Said
 
@@ -138,6 +139,20 @@ class Plan:
             for user, count in conversation.due(senders).items():
                 due[user] += count
         return due
+
+    def recipients(self) -> list[int]:
+        """To how many users each message must be handed."""
+        found = [0] * len(self.messages)
+        for conversation in self.conversations:
+            changes = [0] * (len(conversation.messages) + 1)
+            for stays in conversation.stays.values():
+                for first, end in stays:
+                    changes[first] += 1
+                    changes[end] -= 1
+            members = accumulate(changes)
+            for message, present in zip(conversation.messages, members, strict=False):
+                found[message] = present - 1
+        return found
 
     @property
     def most_members(self) -> int:

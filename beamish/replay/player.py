@@ -42,6 +42,8 @@ class Player:
         self.failed = failed
         self.began = 0.0
         self.last_answer_at = 0.0
+        self.changing = 0
+        """Changes of members that are under way and not answered."""
         limit = OUTSTANDING_NOW if speed is None else OUTSTANDING_PACED
         self.slots = [trio.Semaphore(limit) for _ in ledger.plan.nicks]
 
@@ -152,6 +154,7 @@ class _LogPlayer:
         except ClientError as error:
             self._player.failed(f"{self._log.name}: nobody online for a change: {error}")
             return
+        self._player.changing += 1
         try:
             match step:
                 case Resume():
@@ -170,6 +173,7 @@ class _LogPlayer:
             nick = self._plan.nicks[step.user]
             self._player.failed(f"{self._log.name}: {kind} of {nick!r} failed: {error}")
         finally:
+            self._player.changing -= 1
             fleet.release(step.user)
         self._player.last_answer_at = trio.current_time()
 

@@ -48,9 +48,31 @@ class NoNode(CannotPlay):
     """No node could be reached for the time that the settings allow."""
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """What clients wait for at one moment.
+
+    `users`: those who register, who lack deliveries at the end, or whose fresh device reads.
+    `messages`: written and not answered. `changes`: of members, asked for and not answered.
+    `deliveries`: of messages that were answered, not handed over yet.
+    """
+
+    users: int = 0
+    messages: int = 0
+    changes: int = 0
+    deliveries: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything at all."""
+        return bool(self.users or self.messages or self.changes or self.deliveries)
+
+
 @dataclass(slots=True)
 class Progress:
-    """How far a run is. `phase` is a word of the module's list; counts are of that phase."""
+    """How far a run is. `phase` is a word of the module's list; counts are of that phase.
+
+    `busy`: users whose part of the phase has begun and is not over.
+    """
 
     phase: str = "registering"
     done: int = 0
@@ -58,7 +80,9 @@ class Progress:
     delivered: int = 0
     expected: int = 0
     connected: bool = False
+    busy: int = 0
     ledger: Ledger | None = None
+    player: Player | None = None
 
     @property
     def unanswered(self) -> int:
@@ -69,6 +93,12 @@ class Progress:
     def acknowledged(self) -> int:
         """Messages that were answered *sent*."""
         return 0 if self.ledger is None else self.ledger.acknowledged
+
+    def in_hand(self) -> InHand:
+        """What the clients wait for now."""
+        if self.ledger is None or self.player is None:
+            return InHand()
+        return InHand(self.busy, self.unanswered, self.player.changing, self.ledger.owed)
 
 
 async def play(
@@ -149,7 +179,7 @@ class _Run:
             self.fleet.add(name, nick, self.ledger.receiver(user, trio.current_time))
         self.player = Player(self.ledger, self.fleet, self.settings.speed, self.fail)
         self.progress.expected = sum(self.ledger.due)
-        self.progress.ledger = self.ledger
+        self.progress.ledger, self.progress.player = self.ledger, self.player
 
     def fail(self, sentence: str) -> None:
         """Notes what went wrong for good, up to 20 times."""
@@ -179,9 +209,11 @@ class _Run:
         limiter = trio.Semaphore(at_once or users)
 
         async def one(user: int) -> None:
+            self.progress.busy += 1
             try:
                 await work(user)
             finally:
+                self.progress.busy -= 1
                 limiter.release()
             self.progress.done += 1
 

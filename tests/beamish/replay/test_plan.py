@@ -73,6 +73,7 @@ def test_the_samples_totals_are_those_counted_by_hand() -> None:
     assert len(found.messages) == sum(messages for messages, _ in STRETCHES) == 121
     by_hand = sum(messages * (members - 1) for messages, members in STRETCHES)
     assert found.expected_deliveries == by_hand == 990
+    assert sum(found.recipients()) == by_hand
     assert found.most_members == max(members for _, members in STRETCHES) == 12
     assert len(found.nicks) == 15
     assert found.skipped_lines == 2
@@ -94,6 +95,14 @@ def test_members_at_the_start_appear_first_by_neither_joining_nor_being_renamed_
         "joe: 3",
     ]
     assert found.expected_deliveries == 2 + 2 + 2
+
+
+def test_recipients_are_counted_for_each_message() -> None:
+    found = plan(
+        "[10:00] <ada> 1\n=== bob [h]  has joined #r\n[10:00] <bob> 2\n[10:00] <ada> 3\n"
+        "=== eve [h]  has joined #r\n[10:00] <eve> 4\n=== bob [h]  has left #r\n[10:00] <ada> 5\n"
+    )
+    assert found.recipients() == [0, 1, 1, 2, 1]
 
 
 def test_a_log_that_begins_with_a_join_is_made_by_who_joins() -> None:

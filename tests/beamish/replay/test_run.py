@@ -17,6 +17,7 @@ import beamish.replay
 from beamish.client import BadRequest, Changed, NotAllowed, Sent
 from beamish.replay import (
     CannotPlay,
+    InHand,
     NoNode,
     PlaySettings,
     Progress,
@@ -31,6 +32,7 @@ from beamish.replay.plan import Plan
 
 SAMPLE = Path(beamish.replay.__file__).parent / "sample.log"
 Record = dict[str, Any]
+NAMES = ("users", "messages", "changes", "deliveries")
 
 
 class FakeNode:
@@ -319,6 +321,31 @@ async def test_progress_tells_phase_and_counts(node: FakeNode, autojump_clock: o
     assert phases[-5:] == ["registering", "playing", "settling", "reading", "judging"]
     assert (report.delivered, progress.expected) == (990, 990)
     assert (progress.acknowledged, progress.unanswered) == (121, 0)
+
+
+async def test_progress_tells_what_clients_have_in_hand(
+    node: FakeNode, nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    seen: dict[str, InHand] = {}
+    progress = Progress()
+    assert not progress.in_hand()
+
+    async def look() -> None:
+        while True:
+            now, before = progress.in_hand(), seen.get(progress.phase, InHand())
+            most = {name: max(getattr(now, name), getattr(before, name)) for name in NAMES}
+            seen[progress.phase] = InHand(**most)
+            await trio.sleep(0.003)
+
+    nursery.start_soon(look)
+    await play(sample(), settings(), progress=progress, opener=node.open)
+    nursery.cancel_scope.cancel()
+    assert not progress.in_hand()
+    assert 1 <= seen["playing"].messages <= 121
+    assert seen["playing"].changes == 1
+    assert 1 <= seen["playing"].deliveries <= 990
+    assert seen["reading"].users == 15
+    assert seen["reading"].messages == seen["reading"].deliveries == 0
 
 
 def test_settings_that_could_never_work_are_refused() -> None:
