@@ -21,7 +21,7 @@ SEED = int(os.environ.get("BEAMISH_SEED", "2"))
 
 @pytest.mark.parametrize("direct", [False, True], ids=["groups", "direct"])
 async def test_a_replay_survives_kills_of_the_node(tmp_path: Path, direct: bool) -> None:
-    plan = sample(24 if direct else 4, strangers=True, direct=direct)
+    plan = sample(12 if direct else 4, strangers=True, direct=direct)
     run = await run_kills(plan, tmp_path, kills=6, seed=SEED, pause=(0.0, 1.0))
     assert len(run.kills) == 6
     run.check()
