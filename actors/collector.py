@@ -7,9 +7,10 @@ system with ``tune_collector=True`` is open:
 * the youngest generation is collected as always, though more rarely; what survives is frozen, that
   is moved out of the collector's sight, instead of being looked at again and again. What is frozen
   is still freed at once when nothing refers to it any more, only cycles are not found;
-* a full collection runs when cycles may have gathered among the frozen: when as many objects have
-  been frozen since the last one as it left alive, or as many actors have ended as are alive (of
-  each a minimum). So its cost stays in proportion to what happens, however much lives;
+* a full collection runs when cycles may have gathered among the frozen: when the process holds
+  more than twice the memory blocks that the last one left, or as many actors have ended since as
+  are alive (of each a minimum). So its cost stays in proportion to growth and change, however much
+  lives, and what garbage can take is bounded by what is no garbage;
 * when the system has nothing to do, the young are collected then, not in the middle of the next
   load;
 * every pause is measured.
@@ -22,6 +23,7 @@ friendly Python garbage collection"), done over and over.
 from __future__ import annotations
 
 import gc
+import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.protection import protect
@@ -35,14 +37,12 @@ THRESHOLDS: Final = (40_000, 1_000_000, 1_000_000)
 """Above what a busy system has in flight, which comes and goes without ever being garbage; a pause
 of some ten milliseconds. The older generations are emptied by freezing, never collected by
 themselves."""
-MIN_FROZEN: Final = 1_000_000
-"""Objects frozen before a full collection is thought of."""
+MIN_BLOCKS: Final = 1_000_000
+"""Memory blocks gained since the last full collection before another is thought of; some 100 MB."""
 MIN_ENDED: Final = 50_000
 """Actors ended before a full collection is thought of."""
 IDLE_OBJECTS: Final = 5_000
 """With fewer young objects than this, an idle system leaves the collector alone."""
-SURVIVORS: Final = 1
-"""The generation that those go to which survive the youngest."""
 
 
 class Collector:
@@ -54,8 +54,7 @@ class Collector:
         self._thresholds: tuple[int, int, int] | None = None
         self._began = 0.0
         self._survivors = False
-        self._alive = 0
-        self._frozen = 0
+        self._blocks_at_full = 0
         self._ended_at_full = 0
 
     def __enter__(self) -> Self:
@@ -97,11 +96,11 @@ class Collector:
         return counters.ended - self._ended_at_full >= counters.spawned - counters.ended
 
     def _freeze(self) -> None:
-        self._survivors = False
-        self._frozen += len(gc.get_objects(SURVIVORS))
-        if self._frozen >= max(MIN_FROZEN, self._alive):
+        gained = sys.getallocatedblocks() - self._blocks_at_full
+        if gained >= max(MIN_BLOCKS, self._blocks_at_full):
             self._full()
         else:
+            self._survivors = False
             gc.freeze()
 
     def _full(self) -> None:
@@ -109,8 +108,7 @@ class Collector:
         gc.collect()
         gc.freeze()
         self._survivors = False
-        self._alive = gc.get_freeze_count()
-        self._frozen = 0
+        self._blocks_at_full = sys.getallocatedblocks()
         self._ended_at_full = self._counters.ended
 
     def _measure(self, phase: str, _: dict[str, Any]) -> None:

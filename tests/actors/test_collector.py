@@ -94,8 +94,8 @@ class Knot:
         self.me = self
 
 
-async def test_cycles_among_the_frozen_are_found_after_enough_has_happened(monkeypatch):
-    monkeypatch.setattr(collector, "MIN_FROZEN", 2_000)
+async def test_cycles_among_the_frozen_are_found_when_memory_has_grown(monkeypatch):
+    monkeypatch.setattr(collector, "MIN_BLOCKS", 2_000)
     monkeypatch.setattr(collector, "MIN_ENDED", 1_000_000)
     async with open_system(tune_collector=True) as system:
         knot = Knot()
@@ -107,13 +107,13 @@ async def test_cycles_among_the_frozen_are_found_after_enough_has_happened(monke
         assert watch() is not None
         kept = []
         while watch() is not None and len(kept) < 5_000_000:
-            kept += [[] for _ in range(20_000)]
+            kept += [[] for _ in range(50_000)]
             await start(system, 1)
         assert watch() is None
 
 
 async def test_cycles_of_actors_that_ended_are_found(monkeypatch):
-    monkeypatch.setattr(collector, "MIN_FROZEN", 100_000_000)
+    monkeypatch.setattr(collector, "MIN_BLOCKS", 100_000_000)
     monkeypatch.setattr(collector, "MIN_ENDED", 1_000)
     async with open_system(tune_collector=True) as system:
         knot = Knot()
