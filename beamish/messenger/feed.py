@@ -16,7 +16,7 @@ import msgpack
 from beamish.messenger.ids import user_stream
 from beamish.messenger.inbox_items import inbox_items
 from beamish.messenger.journal_port import JournalUnavailable
-from beamish.messenger.messages import Acknowledge, Drained, NewInbox, PullTurn
+from beamish.messenger.messages import Acknowledge, NewInbox, PullTurn
 from beamish.messenger.records import Record
 from beamish.messenger.user_state import Fields
 from beamish.protocol import Attach, Fetch
@@ -101,9 +101,8 @@ class Feed:
         if self._actor.outbox.has_room:
             self._pull_wanted = True
             self._actor.ref.cast(PullTurn())
-        elif self._actor.outbox.on_room is None:
-            ref = self._actor.ref
-            self._actor.outbox.on_room = lambda: ref.cast(Drained())
+        else:
+            self._actor.want_room()
 
     async def pull(self) -> None:
         """Read one page of the inbox and hand it on."""

@@ -41,6 +41,11 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._serial = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether any command has no answer yet."""
+        return bool(self._lanes)
+
     async def send(self, reply_id: int | None, conversation: str, command: Numbered) -> None:
         """Send a command to its conversation; the answer comes through `answered`."""
         lane = self._lanes.get(conversation)

@@ -16,6 +16,7 @@ from beamish.messenger.log_part import LogPart
 from beamish.messenger.records import Record
 from beamish.messenger.user_state import Levels
 from beamish.messenger.visibility import Settings
+from beamish.protocol import Item
 
 # -- to a conversation -----------------------------------------------------------------------------
 
@@ -222,7 +223,7 @@ class InboxPage(Request[tuple[int, tuple[dict[str, Any], ...], str | None]]):
 class ClientItem:
     """One decoded item that the client sent."""
 
-    item: object
+    item: Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,18 @@ class WatchAgain:
 @dataclass(frozen=True, slots=True)
 class Drained:
     """The outbox has room again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTurn:
+    """Begin the next command that had to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersLate:
+    """A logout waits no longer for answers; `pause` counts such waits."""
+
+    pause: int
 
 
 @dataclass(frozen=True, slots=True)

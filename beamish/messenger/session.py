@@ -1,7 +1,8 @@
 """The actor of one connection: carries out a client's commands, hands on the inbox.
 
-Commands are carried out in the order in which they came. Numbered ones go on their lane and are
-answered when the conversation does; everything else is finished before the next begins. A session
+Commands are carried out in the order in which they came, as fast as the client reads the answers.
+Numbered ones go on their lane and are answered when the conversation does; everything else is
+finished before the next begins. A session
 holds nothing that is not in the journal or with the client: when it crashes the connection is
 closed, and the client resumes.
 """
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from actors import Actor, Answer, CalleeDied, CallError, Down, ExitReason, Ref, Request, on
 from beamish.messenger import messages as m
+from beamish.messenger.backlog import Backlog
 from beamish.messenger.conversation_commands import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.feed import Feed
@@ -28,6 +30,8 @@ from beamish.messenger.watcher import HINTS_TOLD
 from beamish.protocol import (
     CloseCode,
     Codec,
+    Item,
+    Logout,
     encode_event,
     encode_refusal,
     encode_reply,
@@ -71,6 +75,7 @@ class Session(Actor):
         self.feed = Feed(self)
         self.lanes = Lanes(self)
         self.queries = Queries(self)
+        self.backlog = Backlog(self)
 
     def init(self) -> None:
         """Let the connection find us."""
@@ -88,14 +93,33 @@ class Session(Actor):
     @on(m.ClientItem)
     async def client_item(self, message: m.ClientItem) -> None:
         """Carry out one item of the client."""
+        if self.backlog.admits(message.item):
+            await self._carry_out(message.item)
+
+    @on(m.CommandTurn)
+    async def command_turn(self, _message: m.CommandTurn) -> None:
+        """Carry out an item that had to wait."""
+        item = self.backlog.next()
+        if item is not None:
+            await self._carry_out(item)
+        self.backlog.go_on()
+
+    @on(m.AnswersLate)
+    def answers_late(self, message: m.AnswersLate) -> None:
+        """A logout has waited long enough."""
+        self.backlog.late(message)
+
+    async def _carry_out(self, item: Item) -> None:
         if self.outbox.closed:
             self.link_to_client.finished()
             return
         self.environment.faults.passing("session", "before handling")
-        item: Any = message.item
         try:
             command = parse(item, self.environment.settings.limits)
             await self.login.admit(command)
+            if isinstance(command, Logout) and self.backlog.waits_for_answers(item):
+                self.link_to_client.begun()
+                return
             handler = self.login.handlers.get(type(command)) or self.queries.handlers[type(command)]
             answer = await handler(command)
             if answer is not None:
@@ -115,7 +139,7 @@ class Session(Actor):
             self.link_to_client.finished()
         self.environment.faults.passing("session", "after reply")
 
-    def _refuse_item(self, item: Any, refusal: ProtocolRefusal) -> None:
+    def _refuse_item(self, item: Item, refusal: ProtocolRefusal) -> None:
         if wants_reply(item):
             self.outbox.put(encode_refusal(self.codec, reply_id(item), refusal))
         self.login.refused(item, refusal)
@@ -136,7 +160,13 @@ class Session(Actor):
 
     def event_parts(self, event: str, parts: Mapping[str, bytes]) -> None:
         """The same, with fields that are encoded already."""
-        self.outbox.put(encode_event(self.codec, event, parts))
+        self.outbox.put_update(encode_event(self.codec, event, parts))
+
+    def want_room(self) -> None:
+        """Have `drained` called once when the outbox was emptied."""
+        if self.outbox.on_room is None:
+            ref = self.ref
+            self.outbox.on_room = lambda: ref.cast(m.Drained())
 
     # -- the user and conversations ----------------------------------------------------------------
 
@@ -204,11 +234,13 @@ class Session(Actor):
     def answered(self, answer: Answer) -> None:
         """A conversation has answered a command."""
         self.lanes.answered(answer)
+        self.backlog.answered()
 
     @on(m.LaneTurn)
     async def lane_turn(self, message: m.LaneTurn) -> None:
         """Send commands again."""
         await self.lanes.turn(message.conversation)
+        self.backlog.answered()
 
     # -- the inbox ---------------------------------------------------------------------------------
 
@@ -235,6 +267,7 @@ class Session(Actor):
     def drained(self, _message: m.Drained) -> None:
         """The connection has room again."""
         self.feed.go_on()
+        self.backlog.go_on()
 
     @on(m.PullTurn)
     async def pull_turn(self, _message: m.PullTurn) -> None:

@@ -1,7 +1,8 @@
 """A session as its connection sees it: the node's side of `beamish.protocol.session`.
 
 The connection's tasks are plain trio tasks; the session is an actor. Items go to its mailbox, at
-most `session_in_hand` unanswered; beyond that `receive` waits, so backpressure reaches the socket.
+most `session_in_hand` unanswered, and only while there is room for answers; else `receive` waits,
+so backpressure reaches the socket. The other task goes on taking meanwhile, which makes the room.
 """
 
 from __future__ import annotations
@@ -49,10 +50,12 @@ class SessionLink:
 
     async def receive(self, item: Item) -> None:
         """Hand one decoded item to the session; raises SessionClosed when it takes no more."""
-        while self.in_hand >= self._bound and not self.outbox.closed:
-            self._room = trio.Event()
+        outbox = self.outbox
+        while (self.in_hand >= self._bound or not outbox.takes_commands) and not outbox.closed:
+            if self._room.is_set():
+                self._room = trio.Event()
             await self._room.wait()
-        if self.outbox.closed:
+        if outbox.closed:
             raise SessionClosed
         self.in_hand += 1
         assert self._session is not None
@@ -60,7 +63,10 @@ class SessionLink:
 
     async def take(self) -> list[bytes]:
         """See `Outbox.take`."""
-        return await self.outbox.take()
+        try:
+            return await self.outbox.take()
+        finally:
+            self._room.set()
 
     async def disconnected(self) -> None:
         """Tell the session that nobody listens any more."""

@@ -21,8 +21,9 @@ class MessengerSettings:
     tries of an obligation that failed. `head_check_s`: seconds between comparisons of every
     session with the journal. `sweep_s`: seconds between looks for pending work that nobody does.
     `snapshot_every`: records between snapshots. `cache_bytes`: bound of the log cache.
-    `outbox_bytes`: what may wait for one connection before it is served by pulls only;
-    `outbox_hard_bytes`: above which it is closed. `session_in_hand`: commands of one connection
+    `outbox_bytes`: what may wait for one connection before it is served by pulls only, and what
+    answers may before no more commands are begun; `outbox_hard_bytes`: above which it is closed,
+    never reached if all keep to that. `session_in_hand`: commands of one connection
     being carried out before its socket is no longer read. Raises ValueError for limits under which
     a message would not fit into a frame.
     """
