@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet 
 HOST ?= 127.0.0.1
 PORT ?= 8080
 DATA ?= ./data
-LOGS ?= beamish/replay/*.log
+LOGS ?= beamish/replay/sample.log beamish/replay/crowd.log
 BENCHES ?= runtime journal chat
 # Workers of the test run; "auto" is one for each core.
 WORKERS ?= auto
@@ -27,7 +27,7 @@ help:
 	@echo 'make tests          the tests without the checks; pytest options in ARGS'
 	@echo 'make test-slow      the tests that take minutes: kills, full disks, crashes (LOGS="..." for others)'
 	@echo 'make test-versions  the three libraries under every other Python found here'
-	@echo 'make replay-all     play LOGS="..." both ways and count: nothing lost, doubled, reordered'
+	@echo 'make replay-all     play LOGS="..." (both samples) both ways and count: nothing lost, doubled, reordered'
 	@echo 'make bench          every bench, tables on the screen (BENCHES="runtime chat" for some)'
 	@echo 'make bench-docs     write docs/benchmarks.md from what make bench measured last'
 	@echo 'make clean          remove what was installed and cached (never ./data)'

@@ -13,7 +13,8 @@ from beamish.replay.log import Line, Renamed, Said
 from beamish.replay.plan import Plan, addressee
 
 SAMPLE = Path(beamish.replay.__file__).parent / "sample.log"
-SAMPLE_COPIES = 40
+CROWD = SAMPLE.with_name("crowd.log")
+LONG_COPIES = 20
 
 
 def copies(
@@ -32,10 +33,10 @@ def sample(times: int, *, strangers: bool = False, direct: bool = False) -> Plan
 
 
 def long_plan(*, strangers: bool = False, direct: bool = False) -> Plan:
-    """The logs of `BEAMISH_LOGS` (paths separated by blanks), else 40 copies of the sample."""
+    """The logs of `BEAMISH_LOGS` (paths separated by blanks), else 20 copies of each sample."""
     named = os.environ.get("BEAMISH_LOGS", "").split()
     if not named:
-        return sample(SAMPLE_COPIES, strangers=strangers, direct=direct)
+        return copies([SAMPLE, CROWD], LONG_COPIES, strangers=strangers, direct=direct)
     return copies([Path(name) for name in named], 1, direct=direct)
 
 

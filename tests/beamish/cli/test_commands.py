@@ -16,6 +16,7 @@ from tests.beamish.cli.process import Served, served
 from tests.beamish.cli.process import beamish as run
 
 SAMPLE = Path(beamish.replay.__file__).parent / "sample.log"
+CROWD = SAMPLE.with_name("crowd.log")
 NOBODY = "ws://127.0.0.1:9/ws"
 
 
@@ -81,13 +82,17 @@ def test_commands_without_a_node_say_how_to_start_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("way", "expected"),
-    [((), (121, 990)), (("--connections", "4"), (121, 990)), (("--direct",), (31, 31))],
+    [
+        ((), (121 + 186, 990 + 3_482)),
+        (("--connections", "4"), (121 + 186, 990 + 3_482)),
+        (("--direct",), (31 + 46, 31 + 46)),
+    ],
 )
-def test_the_sample_played_on_a_real_node_comes_to_the_zeros(
+def test_the_samples_played_on_a_real_node_comes_to_the_zeros(
     node: Served, tmp_path: Path, way: tuple[str, ...], expected: tuple[int, int]
 ) -> None:
     account = tmp_path / "account.json"
-    played = run("replay", SAMPLE, "--now", "--url", node.ws, "--json", account, *way)
+    played = run("replay", SAMPLE, CROWD, "--now", "--url", node.ws, "--json", account, *way)
     assert played.returncode == 0, played.stdout + played.stderr
     assert "nothing lost" in played.stdout
     figures = json.loads(account.read_text())

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+
+import pytest
 
 import beamish.replay
 from beamish.replay.log import Said, parse_log, read_log
@@ -17,7 +20,9 @@ from beamish.replay.plan import (
     plan_groups,
 )
 
-SAMPLE = Path(beamish.replay.__file__).parent / "sample.log"
+FOLDER = Path(beamish.replay.__file__).parent
+SAMPLE = FOLDER / "sample.log"
+CROWD = FOLDER / "crowd.log"
 
 # Counted by hand in the sample: (messages, members while they were said) between two changes of
 # the members. It begins with Ada, Mira, mira, o_0|work and Passer (who never joins but speaks).
@@ -46,6 +51,55 @@ STRETCHES = [
     (4, 9),  # without Ada
     (11, 10),  # Ada again
     (4, 9),  # without ゆき
+]
+
+# The same of the other sample, which begins with Quill, quill, QUILL, Ole Bach, {x}, Σ, tim, 木村,
+# __, zoé, 0 and Lurker (who speaks late, and never joins).
+CROWD_STRETCHES = [
+    (15, 12),
+    (3, 13),  # small sigma
+    (4, 14),  # final sigma
+    (4, 15),  # the other zoé, of one character more
+    (4, 16),  # 🐝
+    (4, 17),  # a\b
+    (2, 17),  # tim as tim|brb
+    (8, 18),  # ..
+    (2, 17),  # without 0
+    (2, 18),  # İnci
+    (4, 19),  # inci
+    (4, 19),  # quill as quiLL
+    (5, 20),  # 1e5
+    (3, 21),  # -
+    (4, 21),  # tim again
+    (4, 22),  # ΔΔ
+    (5, 23),  # %41
+    (2, 23),  # 🐝 lost the connection
+    (4, 24),  # مريم
+    (5, 25),  # 0 again
+    (2, 24),  # without QUILL
+    (4, 24),  # Quill as QUILL
+    (3, 25),  # Quill again
+    (3, 24),  # without ..
+    (14, 25),  # .. speaks, and so is back
+    (3, 24),  # without 木村
+    (4, 24),  # a\b, - and small sigma lost their connections
+    (3, 24),  # quiLL as quill
+    (2, 24),  # ΔΔ as ΔΔ
+    (2, 24),  # 木村 leaves once more
+    (8, 23),  # {x} as Σ, who is there already
+    (2, 22),  # without İnci
+    (3, 21),  # without inci
+    (2, 20),  # without 🐝
+    (4, 19),  # without 1e5
+    (4, 20),  # 木村 again
+    (11, 20),  # Ole Bach with one more blank
+    (2, 20),  # Lurker as lurker
+    (3, 19),  # without ς
+    (3, 17),  # without - and ..
+    (2, 17),  # Quill as quill|zzz
+    (2, 16),  # QUILL as quill|zzz, who is there already
+    (6, 15),  # without a\b
+    (6, 16),  # 1e5 again
 ]
 
 
@@ -77,6 +131,35 @@ def test_the_samples_totals_are_those_counted_by_hand() -> None:
     assert found.most_members == max(members for _, members in STRETCHES) == 12
     assert len(found.nicks) == 15
     assert found.skipped_lines == 2
+
+
+def test_the_crowds_totals_are_those_counted_by_hand() -> None:
+    found = plan_groups([read_log(CROWD)])
+    assert len(found.messages) == sum(messages for messages, _ in CROWD_STRETCHES) == 186
+    by_hand = sum(messages * (members - 1) for messages, members in CROWD_STRETCHES)
+    assert found.expected_deliveries == by_hand == 3482
+    assert sum(found.recipients()) == by_hand
+    assert found.most_members == max(members for _, members in CROWD_STRETCHES) == 25
+    assert len(found.nicks) == 30
+    assert found.skipped_lines == 6
+
+
+def test_the_crowd_has_what_the_sample_lacks() -> None:
+    found = plan_groups([read_log(CROWD)])
+    folded = {unicodedata.normalize("NFC", nick).casefold() for nick in found.nicks}
+    assert len(folded) <= len(found.nicks) - 6  # nicks that differ by case or by form alone
+    assert max(len(message.text.encode()) for message in found.messages) > 3_000
+    steps = [type(step) for step in found.logs[0].steps]
+    assert steps.count(Resume) == 6  # four lost connections, two new names of people present
+    assert steps.count(Join) == 17 + 9 + 1  # came in; a new name; spoke after leaving
+    assert steps.count(Leave) == 12 + 11  # went out while there; gave up a name
+
+
+def test_both_samples_together_are_played_as_two_groups_of_people_who_do_not_meet() -> None:
+    assert sorted(FOLDER.glob("*.log")) == [CROWD, SAMPLE]
+    found = plan_groups([read_log(CROWD), read_log(SAMPLE)])
+    assert (len(found.messages), found.expected_deliveries) == (121 + 186, 990 + 3482)
+    assert len(found.nicks) == 15 + 30
 
 
 def test_members_at_the_start_appear_first_by_neither_joining_nor_being_renamed_to() -> None:
@@ -168,8 +251,13 @@ def test_direct_mode_plays_addressed_messages_only_and_counts_the_rest() -> None
     assert all(isinstance(step, Say) for step in found.logs[0].steps)
 
 
-def test_direct_mode_of_the_sample_is_what_a_plain_count_says() -> None:
-    log = read_log(SAMPLE)
+@pytest.mark.parametrize(
+    ("path", "addressed", "lines"), [(SAMPLE, 31, 145), (CROWD, 46, 237)], ids=["sample", "crowd"]
+)
+def test_direct_mode_of_a_sample_is_what_a_plain_count_says(
+    path: Path, addressed: int, lines: int
+) -> None:
+    log = read_log(path)
     nicks = list(log.nicks())
     said = [line for line in log.lines if isinstance(line, Said)]
     plain = [
@@ -178,5 +266,5 @@ def test_direct_mode_of_the_sample_is_what_a_plain_count_says() -> None:
         if any(line.text.startswith((f"{nick}:", f"{nick},")) for nick in nicks)
     ]
     found = plan_direct([log])
-    assert found.expected_deliveries == len(found.messages) == len(plain) == 31
-    assert found.skipped_lines == 145 - 31
+    assert found.expected_deliveries == len(found.messages) == len(plain) == addressed
+    assert found.skipped_lines == lines - addressed
