@@ -37,7 +37,7 @@ from beamish.messenger.environment import Environment
 from beamish.messenger.fan_out_window import FanOutWindow
 from beamish.messenger.faults import CrashInjector, NoFaults
 from beamish.messenger.guesses import Guesses
-from beamish.messenger.ids import USER_STREAM, is_user_name
+from beamish.messenger.ids import USER_STREAM
 from beamish.messenger.journal_port import JournalPort, LogReader
 from beamish.messenger.lookout import Lookout
 from beamish.messenger.messages import CloseSession, Register
@@ -50,7 +50,7 @@ from beamish.messenger.settings import MessengerSettings
 from beamish.messenger.sweeper import Sweeper
 from beamish.messenger.tokens import new_device, new_token
 from beamish.messenger.user import User
-from beamish.protocol import Codec
+from beamish.protocol import Codec, validators
 from beamish.protocol import Refusal as ProtocolRefusal
 from storage import Journal, Names, Refused, Scan, open_lmdb
 from supervision import Budget, ChildSpec, DynamicSupervisor, StartChild, Supervisor
@@ -163,19 +163,24 @@ class Node:
         """Create an account, whether registration is open or not.
 
         Raises:
-            ValueError: the name is malformed or taken, or the password too short.
+            ValueError: name, password or display name break a rule, or the name is taken.
         """
-        if not is_user_name(user):
-            raise ValueError("a user name is 1 to 64 characters of a-z 0-9 . _ -")
-        if not 8 <= len(password) <= 256:
-            raise ValueError("a password has 8 to 256 characters")
         env = self.environment
+        limits = env.settings.limits
+        try:
+            validators.user(user, limits, "a user name")
+            validators.password(password, limits, "a password")
+            if display is not None:
+                validators.display(display, limits, "a display name")
+        except ProtocolRefusal as refusal:
+            raise ValueError(refusal.message) from None
         hashed = await env.passwords.hash(password)
         device = new_device(env.secret)
         _, digest = new_token(user, device, env.secret)
         ref = await env.directory.activate("user", user)
         answer = await ref.call(
-            Register(display or user, hashed, device, digest, "command line"), timeout=30.0
+            Register(user if display is None else display, hashed, device, digest, "command line"),
+            timeout=30.0,
         )
         if isinstance(answer, Refusal):
             raise ValueError(answer.message)  # noqa: TRY004

@@ -26,7 +26,7 @@ def user() -> None:
 @user.command("add")
 @click.argument("name")
 @DATA_OPTION
-@click.option("--display", help="The name that others see; by default NAME.")
+@click.option("--display", help="The name that others see, 1 to 64 characters; by default NAME.")
 @click.option("--password", help="Best left out: it is then asked for, or read from a pipe.")
 def add(name: str, data: Path, display: str | None, password: str | None) -> None:
     """Create the account NAME, whether registration is open or not."""

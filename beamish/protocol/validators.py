@@ -19,7 +19,8 @@ _USER = re.compile(r"[a-z0-9._-]{1,64}")
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _GROUP = re.compile(r"g:[a-z2-7]{1,64}")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Halves of surrogate pairs, which no frame can hold, come from arguments that are no UTF-8."""
 
 DISPLAY_CHARACTERS = 64
 TITLE_CHARACTERS = 128

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,35 @@ def test_a_user_that_cannot_be_added_is_one_sentence(node: Served) -> None:
         assert refused.returncode == 1
         assert len(refused.stderr.splitlines()) == 1
         assert refused.stderr.startswith("Error: a")
+
+
+@pytest.mark.parametrize("display", ["", "two\nlines", "\x1b[31mred", " ada", "a" * 65, b"\xff"])
+def test_a_display_name_from_the_command_line_obeys_the_protocols_rule(
+    node: Served, display: str | bytes
+) -> None:
+    shown = os.fsdecode(display)
+    ended = run(
+        "user", "add", "eve", "--data", node.data, "--password", "secret horse", "--display", shown
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: a display name must ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert "eve" not in run("user", "list", "--data", node.data).stdout.split()
+
+
+def test_a_display_name_of_64_characters_will_do(node: Served) -> None:
+    added = run(
+        "user",
+        "add",
+        "ann",
+        "--data",
+        node.data,
+        "--password",
+        "secret horse",
+        "--display",
+        "ä" * 64,
+    )
+    assert added.stdout == "Added ann.\n"
 
 
 def test_status_has_a_table_and_json(node: Served) -> None:
