@@ -140,6 +140,8 @@ class Gateway:
                 if count % SWEPT_AT_ONCE == 0:
                     await trio.lowlevel.checkpoint()
                     now = trio.current_time()
+                if connection not in self._connections:
+                    continue  # It ended while others were looked after.
                 if connection.sweep(now, may_ping=pings < PINGS_PER_SWEEP):
                     pings += 1
 

@@ -12,6 +12,8 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed
 
+from beamish.gateway import gateway
+from beamish.gateway.connection import BROKE_OFF, Connection
 from beamish.protocol import Limits, Refusal
 
 HEAD = (
@@ -230,6 +232,21 @@ async def test_a_login_ends_the_login_timeout(open_port, virtual_time):
         with trio.move_on_after(25) as waited:
             await ws.get_message()
         assert waited.cancelled_caught
+
+
+async def test_the_time_that_the_node_takes_over_a_login_is_not_the_clients(
+    open_port, virtual_time
+):
+    async with open_port() as port, port.websocket() as ws:
+        session = port.node.sessions[0]
+        await trio.sleep(4)
+        session.logging_in = True
+        await trio.sleep(60)
+        assert not session.gone.is_set()
+        session.logging_in = False
+        started = trio.current_time()
+        assert (await closed_with(ws))[0] == 4408
+        assert 4 <= trio.current_time() - started < 9
 
 
 async def test_silence_is_met_by_pings_and_no_answer_by_a_cut(open_port, virtual_time):
@@ -462,6 +479,34 @@ async def test_connections_closed_in_full_traffic_all_hear_the_code(open_port):
             await trio.lowlevel.checkpoint()
         await port.gateway.close(1001, "shutting down")
     assert heard == [(1001, "shutting down")] * 10
+
+
+async def test_connections_that_end_while_others_are_looked_after_hurt_nobody(
+    open_port, monkeypatch
+):
+    """Every look sees most connections gone since it began, with a ping due to each."""
+    monkeypatch.setattr(gateway, "SWEPT_AT_ONCE", 1)
+    sweep = Connection.sweep
+    ended = []
+
+    def sweep_and_end_others(connection, now, *, may_ping=True):
+        if len(port.gateway._connections) == 41 and not ended:
+            ended.extend([c for c in port.gateway._connections if c is not connection][1:])
+            for other in ended:
+                other.close(BROKE_OFF, "ends", at_once=True)
+        return sweep(connection, now, may_ping=may_ping)
+
+    monkeypatch.setattr(Connection, "sweep", sweep_and_end_others)
+    limits = Limits(ping_interval_ms=1, ping_timeout_ms=60_000)
+    async with open_port(limits=limits) as port, port.websocket() as first:
+        streams = [await upgraded(port) for _ in range(40)]
+        for stream in streams[1:]:
+            await read_to_end_slowly(stream)
+        await say(first, {"a": 1})
+        assert await hear(first) == [{"echo": {"a": 1}}]
+        for stream in streams:
+            await stream.aclose()
+        assert len(ended) == 39
 
 
 async def test_closing_cuts_a_client_that_does_not_read_in_bounded_time(open_port):
