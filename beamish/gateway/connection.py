@@ -90,6 +90,7 @@ class Connection:
         self._on_written: trio.Event | None = None
         self._end: tuple[int, str] | None = None
         self._login_until = now + limits.login_timeout_ms / 1000
+        self._swept = now
         self._heard = now
         self._pinged: float | None = None
         self._refusing = self._reading
@@ -245,11 +246,9 @@ class Connection:
             if now - since > limits.write_timeout_ms / 1000:
                 self.close(CloseCode.SLOW_READER, "the client does not read", at_once=True)
                 return False
-        if now > self._login_until:
-            if not self._session.authenticated:
-                self.close(CloseCode.NO_LOGIN, "no login in time")
-                return False
-            self._login_until = float("inf")
+        if self._login_overdue(now):
+            self.close(CloseCode.NO_LOGIN, "no login in time")
+            return False
         if self._session_busy:
             # Nothing is read meanwhile, pongs neither: silence proves nothing.
             self._heard = now
@@ -271,6 +270,15 @@ class Connection:
             self._nursery.start_soon(self._ping)
             return True
         return False
+
+    def _login_overdue(self, now: float) -> bool:
+        """Whether no login came in time; the time that the node takes over one is the node's."""
+        if self._session.logging_in:
+            self._login_until += now - self._swept
+        self._swept = now
+        if now > self._login_until and self._session.authenticated:
+            self._login_until = float("inf")
+        return now > self._login_until
 
     async def _ping(self) -> None:
         if self._meter is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from beamish.messenger import messages as m
 from beamish.messenger.conversation_commands import Refusal
 from beamish.messenger.ids import is_user_name
+from beamish.messenger.passwords import PasswordsUnwanted
 from beamish.messenger.tokens import new_device, new_token, read_token
 from beamish.protocol import (
     VERSIONS,
@@ -67,6 +68,7 @@ class Login:
         elif isinstance(command, Register | LoginCommand | Resume):
             if logged_in:
                 raise ProtocolRefusal("bad_request", "this connection is logged in already")
+            self._actor.link_to_client.logging_in = True
         elif not logged_in and not isinstance(command, Ping):
             raise ProtocolRefusal("unauthenticated", "log in first")
 
@@ -100,7 +102,8 @@ class Login:
             raise ProtocolRefusal("forbidden", "registration is closed: ask the operator")
         if await self._actor.ask("user", command.user, m.AccountOf()) is not None:
             raise ProtocolRefusal("exists", f"the user name {command.user} is taken")
-        hashed = await environment.passwords.hash(command.password)
+        hashed = await environment.passwords.hash(command.password, self._wanted)
+        self._check_wanted()
         device = new_device(environment.secret)
         token, digest = new_token(command.user, device, environment.secret)
         display = command.display or command.user
@@ -119,7 +122,9 @@ class Login:
         self._check_guessing(command.user)
         account = await self._actor.ask("user", command.user, m.AccountOf())
         stored = None if account is None else account.password
-        if not await environment.passwords.verify(stored, command.password) or account is None:
+        right = await environment.passwords.verify(stored, command.password, self._wanted)
+        self._check_wanted()
+        if not right or account is None:
             environment.guesses.failed(command.user, self._actor.peer)
             raise ProtocolRefusal("bad_credentials", "wrong user name or password")
         device = new_device(environment.secret)
@@ -132,6 +137,15 @@ class Login:
             raise _refusal(answer)
         await self._open(command.user, account.display, device, digest)
         return self._logged_in(token)
+
+    def _wanted(self) -> bool:
+        """Whether anybody is there to hear of the login's outcome."""
+        return not (self._actor.link_to_client.lost or self._actor.outbox.closed)
+
+    def _check_wanted(self) -> None:
+        """Make no device whose token would reach nobody."""
+        if not self._wanted():
+            raise PasswordsUnwanted
 
     def _check_guessing(self, user: str) -> None:
         wait_s = self._actor.environment.guesses.wait_s(user, self._actor.peer)

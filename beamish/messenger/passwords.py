@@ -2,11 +2,14 @@
 
 A hash costs some 20 ms of a core and 19 MiB on purpose. So it never runs in the node's thread, a
 rush of logins waits in a queue, and beyond the queue's bound logins are refused at once instead of
-growing it. Clients reconnect with tokens, which cost no hash.
+growing it, with the time that the queue will take by what hashes took lately. Whoever asked may be
+gone when the turn comes: then nothing is computed. Clients reconnect with tokens, which cost no
+hash.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -18,9 +21,36 @@ from beamish.messenger.settings import MessengerSettings
 RunInThread = Callable[[Callable[[], object]], Awaitable[object]]
 """The one way into threads: runs a function elsewhere and gives its result."""
 
+Wanted = Callable[[], bool]
+"""Whether anybody still waits for the outcome."""
+
+FIRST_GUESS_S = 0.05
+"""What a hash is taken to last before one was measured."""
+
+LEAST_WAIT_S = 0.1
+
 
 class PasswordsOverloaded(Exception):
-    """The queue is full; try again later."""
+    """The queue is full; it will be empty in about `wait_s` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"the password queue is full for {wait_s:.1f} s")
+        self.wait_s = wait_s
+
+
+class PasswordsUnwanted(Exception):
+    """Whoever asked is gone; nothing was computed."""
+
+
+class _Place:
+    """One place in the queue; its turn comes with a slot, unless it is unwanted by then."""
+
+    __slots__ = ("turn", "unwanted", "wanted")
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.turn = trio.Event()
+        self.unwanted = False
 
 
 class Passwords:
@@ -33,31 +63,40 @@ class Passwords:
             parallelism=settings.argon2_parallelism,
         )
         self._run = run
-        self._limit = trio.CapacityLimiter(slots)
-        self._queue_bound = settings.password_queue + slots
-        self._in_hand = 0
+        self._slots = slots
+        self._bound = settings.password_queue
+        self._queue: deque[_Place] = deque()
+        self._busy = 0
+        self._hash_s = FIRST_GUESS_S
         self._decoy: str | None = None
         self.hashes = 0
         """How many hashes were computed, for verifying or storing."""
 
-    async def hash(self, password: str) -> str:
-        """The encoded argon2id hash of a new password; raises PasswordsOverloaded."""
-        result = await self._compute(lambda: self._hasher.hash(password))
+    async def hash(self, password: str, wanted: Wanted = lambda: True) -> str:
+        """The encoded argon2id hash of a new password.
+
+        Raises:
+            PasswordsOverloaded: the queue is full.
+            PasswordsUnwanted: `wanted` was false when its turn came.
+        """
+        result = await self._compute(lambda: self._hasher.hash(password), wanted)
         assert isinstance(result, str)
         return result
 
-    async def verify(self, encoded: str | None, password: str) -> bool:
-        """Whether `password` has this hash; raises PasswordsOverloaded.
+    async def verify(
+        self, encoded: str | None, password: str, wanted: Wanted = lambda: True
+    ) -> bool:
+        """Whether `password` has this hash; raises as `hash`.
 
         For an unknown user give None: it takes as long and is never true, so that answers do not
         tell who exists.
         """
         if encoded is None:
             if self._decoy is None:
-                self._decoy = await self.hash("nobody's password")
-            await self._compute(lambda: self._verified(self._decoy or "", password))
+                self._decoy = await self.hash("nobody's password", wanted)
+            await self._compute(lambda: self._verified(self._decoy or "", password), wanted)
             return False
-        return bool(await self._compute(lambda: self._verified(encoded, password)))
+        return bool(await self._compute(lambda: self._verified(encoded, password), wanted))
 
     def _verified(self, encoded: str, password: str) -> bool:
         try:
@@ -65,13 +104,54 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _compute(self, work: Callable[[], object]) -> object:
-        if self._in_hand >= self._queue_bound:
-            raise PasswordsOverloaded
-        self._in_hand += 1
+    async def _compute(self, work: Callable[[], object], wanted: Wanted) -> object:
+        await self._enter(wanted)
         try:
-            async with self._limit:
-                self.hashes += 1
-                return await self._run(work)
+            self.hashes += 1
+            began = trio.current_time()
+            result = await self._run(work)
+            self._hash_s += (trio.current_time() - began - self._hash_s) / 8
+            return result
         finally:
-            self._in_hand -= 1
+            self._leave()
+
+    async def _enter(self, wanted: Wanted) -> None:
+        """Wait for one of the slots."""
+        if self._busy < self._slots:
+            self._busy += 1
+            return
+        if len(self._queue) >= self._bound:
+            self._drop_unwanted()
+        if len(self._queue) >= self._bound:
+            wait_s = (len(self._queue) + self._busy) * self._hash_s / self._slots
+            raise PasswordsOverloaded(max(LEAST_WAIT_S, wait_s))
+        place = _Place(wanted)
+        self._queue.append(place)
+        try:
+            await place.turn.wait()
+        except BaseException:
+            if place in self._queue:
+                self._queue.remove(place)
+            elif not place.unwanted:
+                self._leave()
+            raise
+        if place.unwanted:
+            raise PasswordsUnwanted
+
+    def _leave(self) -> None:
+        """Give a slot back: to the first in the queue whose outcome is still wanted."""
+        self._busy -= 1
+        while self._queue and self._busy < self._slots:
+            place = self._queue.popleft()
+            place.unwanted = not place.wanted()
+            self._busy += not place.unwanted
+            place.turn.set()
+
+    def _drop_unwanted(self) -> None:
+        waiting, self._queue = self._queue, deque()
+        for place in waiting:
+            if place.wanted():
+                self._queue.append(place)
+            else:
+                place.unwanted = True
+                place.turn.set()

@@ -22,7 +22,7 @@ from beamish.messenger.feed import Feed
 from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.lanes import Lanes
 from beamish.messenger.login import Login
-from beamish.messenger.passwords import PasswordsOverloaded
+from beamish.messenger.passwords import PasswordsOverloaded, PasswordsUnwanted
 from beamish.messenger.queries import Queries
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.session_handle import SessionLink
@@ -129,13 +129,17 @@ class Session(Actor):
             self._refuse_item(item, refusal)
         except JournalUnavailable as unavailable:
             self._refuse_item(item, protocol_refusal(refusal_of(unavailable.refused)))
-        except PasswordsOverloaded:
+        except PasswordsOverloaded as full:
             text = "too many logins at once: try again, or use a token"
-            self._refuse_item(item, ProtocolRefusal("overloaded", text, retry_after_ms=1_000))
+            wait_ms = int(1_000 * full.wait_s)
+            self._refuse_item(item, ProtocolRefusal("overloaded", text, retry_after_ms=wait_ms))
+        except PasswordsUnwanted:
+            logger.debug("a client from %s did not wait for its login", self.peer)
         except CallError as error:
             logger.info("session of %s: %s", self.user or self.peer, error)
             self._refuse_item(item, ProtocolRefusal("internal", "no answer yet: try again"))
         finally:
+            self.link_to_client.logging_in = False
             self.link_to_client.finished()
         self.environment.faults.passing("session", "after reply")
 

@@ -22,6 +22,9 @@ class SessionLink:
     def __init__(self, outbox: Outbox, in_hand: int) -> None:
         self.outbox = outbox
         self.authenticated = False
+        self.logging_in = False
+        self.lost = False
+        """Whether the connection is gone, of which the session may not have heard yet."""
         self.in_hand = 0
         """Items received and not yet finished."""
         self.head_told = False
@@ -70,5 +73,6 @@ class SessionLink:
 
     async def disconnected(self) -> None:
         """Tell the session that nobody listens any more."""
+        self.lost = True
         if self._session is not None:
             self._session.cast(Disconnected())

@@ -24,8 +24,9 @@ class MessengerSettings:
     `outbox_bytes`: what may wait for one connection before it is served by pulls only, and what
     answers may before no more commands are begun; `outbox_hard_bytes`: above which it is closed,
     never reached if all keep to that. `session_in_hand`: commands of one connection
-    being carried out before its socket is no longer read. Raises ValueError for limits under which
-    a message would not fit into a frame.
+    being carried out before its socket is no longer read. `password_queue`: logins
+    that wait for their hash; beyond it they are refused. Raises ValueError for limits under which a
+    message would not fit into a frame.
     """
 
     limits: Limits = field(default_factory=Limits)

@@ -35,6 +35,11 @@ class SessionHandle(Protocol):
         """Whether a login succeeded; until then the gateway's login timeout runs."""
         ...
 
+    @property
+    def logging_in(self) -> bool:
+        """Whether a login is being looked at; meanwhile the login timeout stands still."""
+        ...
+
     async def receive(self, item: Item) -> None:
         """Take one decoded item; waits while the session has too much in hand.
 

@@ -24,6 +24,7 @@ class EchoSession:
         self.codec = codec
         self.peer = peer
         self.authenticated = False
+        self.logging_in = False
         self.received: list[Item] = []
         self.gone = trio.Event()
         self.gate: trio.Event | None = None

@@ -237,12 +237,13 @@ async def test_a_login_ends_the_login_timeout(open_port, virtual_time):
 async def test_the_time_that_the_node_takes_over_a_login_is_not_the_clients(
     open_port, virtual_time
 ):
-    async with open_port() as port, port.websocket() as ws:
+    limits = Limits(ping_interval_ms=1_000_000)
+    async with open_port(limits=limits) as port, port.websocket() as ws:
         session = port.node.sessions[0]
         await trio.sleep(4)
         session.logging_in = True
         await trio.sleep(60)
-        assert not session.gone.is_set()
+        assert not port.gateway.statistics().closed
         session.logging_in = False
         started = trio.current_time()
         assert (await closed_with(ws))[0] == 4408
