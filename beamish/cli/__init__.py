@@ -1,7 +1,8 @@
 """The command `beamish`: serve a node, look at it, add users to it, replay logs against it.
 
 Exit status: 0 well, 1 it did not work (one sentence on the error stream says why), 2 wrong usage;
-`beamish replay` adds 3, no node could be reached. What a command needs is imported when it runs.
+`beamish replay` adds 3, no node could be reached, and 130, stopped by Ctrl-C. What a command needs
+is imported when it runs.
 """
 
 from __future__ import annotations

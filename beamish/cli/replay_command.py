@@ -1,13 +1,16 @@
 """`beamish replay`: play logs against running nodes and account for every message.
 
-Exit status: 0 the zeros hold, 1 they do not, 2 wrong usage, 3 no node could be reached.
+Exit status: 0 the zeros hold, 1 they do not, 2 wrong usage, 3 no node could be reached, 130 stopped
+by Ctrl-C; the account so far is then shown and written as incomplete. A second Ctrl-C ends at once.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +20,10 @@ import click
 from beamish.cli.files import raise_file_limit
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import trio
+
     from beamish.replay import Plan, PlaySettings, Progress, Report
 
 DEFAULT_URL = "ws://127.0.0.1:8080/ws"
@@ -77,13 +84,21 @@ def replay(
     )
     raise_file_limit()
     try:
-        report = run(_plan(logs, direct=direct), settings)
+        plan = _plan(logs, direct=direct)
+        if json_file is not None:
+            check_writable(json_file)
+        report = run(plan, settings)
     except NoNode as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(ExitStatus.UNREACHABLE)
     except CannotPlay as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(ExitStatus.WRONG)
+    except KeyboardInterrupt:
+        click.echo("Stopped by Ctrl-C before anything was played.", err=True)
+        sys.exit(ExitStatus.STOPPED)
+    if not report.complete:
+        click.echo("Stopped by Ctrl-C: this account is incomplete.", err=True)
     show(report)
     if json_file is not None:
         write_json(json_file, report)
@@ -119,34 +134,46 @@ def _plan(logs: tuple[Path, ...], *, direct: bool) -> Plan:
 
 
 def run(plan: Plan, settings: PlaySettings) -> Report:
-    """Plays with a progress bar on a terminal.
+    """Plays with a progress bar on a terminal; on Ctrl-C the report is of what was played so far.
 
     Raises:
         CannotPlay: see `beamish.replay.play`.
+        KeyboardInterrupt: Ctrl-C before it began.
     """
     import trio
 
     from beamish.replay import CannotPlay, Progress, play
 
     progress = Progress()
+    outcome: list[Report | CannotPlay] = []
 
-    async def main() -> Report:
-        outcome: Report | CannotPlay
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_show_progress, progress)
-            try:
-                outcome = await play(plan, settings, progress=progress)
-            except CannotPlay as error:
-                outcome = error
-            nursery.cancel_scope.cancel()
-        if isinstance(outcome, CannotPlay):
-            raise outcome
-        return outcome
+    async def main() -> None:
+        with trio.open_signal_receiver(signal.SIGINT) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_show_progress, progress)
+                nursery.start_soon(stop, signals, nursery.cancel_scope)
+                try:
+                    outcome.append(await play(plan, settings, progress=progress))
+                except CannotPlay as error:
+                    outcome.append(error)
+                nursery.cancel_scope.cancel()
+
+    async def stop(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+        async for _ in signals:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if progress.account is not None:
+                outcome.append(progress.account())
+            scope.cancel()
 
     # Thousands of clients live as long as the run, so looking for garbage among them is vain.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    return trio.run(main)
+    trio.run(main)
+    if not outcome:
+        raise KeyboardInterrupt
+    if isinstance(outcome[-1], CannotPlay):
+        raise outcome[-1]
+    return outcome[-1]
 
 
 async def _show_progress(progress: Progress) -> None:
@@ -186,8 +213,35 @@ def show(report: Report) -> None:
         click.echo(f"- {sentence}", err=True)
 
 
+def check_writable(path: Path) -> None:
+    """Tries what `write_json` will do.
+
+    Raises:
+        click.UsageError: it would fail.
+    """
+    fresh = _beside(path)
+    try:
+        fresh.touch()
+        fresh.unlink()
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
 def write_json(path: Path, report: Report) -> None:
-    """The account as one JSON object, whole or not at all."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    """The account as one JSON object, whole or not at all.
+
+    Raises:
+        click.ClickException: it cannot be written (any more).
+    """
+    fresh = _beside(path)
+    try:
+        fresh.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")

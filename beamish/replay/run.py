@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import trio
@@ -83,6 +83,8 @@ class Progress:
     busy: int = 0
     ledger: Ledger | None = None
     player: Player | None = None
+    account: Callable[[], Report] | None = None
+    """The incomplete report of a run that is going on; None before it began."""
 
     @property
     def unanswered(self) -> int:
@@ -180,6 +182,7 @@ class _Run:
         self.player = Player(self.ledger, self.fleet, self.settings.speed, self.fail)
         self.progress.expected = sum(self.ledger.due)
         self.progress.ledger, self.progress.player = self.ledger, self.player
+        self.progress.account = self.account
 
     def fail(self, sentence: str) -> None:
         """Notes what went wrong for good, up to 20 times."""
@@ -305,6 +308,11 @@ class _Run:
                 self.fail(f"A fresh device of {nick!r} did not get all that was announced.")
         except ClientError as error:
             self.fail(f"A fresh device of {nick!r} could not read: {error}")
+
+    def account(self) -> Report:
+        """What came of it so far."""
+        self.tally = self.fleet.tally()
+        return replace(self.report(), lost=None, history_mismatches=None, complete=False)
 
     def report(self) -> Report:
         """What came of it."""

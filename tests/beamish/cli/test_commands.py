@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import click
 import pytest
 
 import beamish.replay
-from beamish.cli.replay_command import websocket_url
+from beamish.cli.replay_command import websocket_url, write_json
 from beamish.cli.status import flatten
-from tests.beamish.cli.process import Served, served
+from tests.beamish.cli.process import COMMAND, Served, served
 from tests.beamish.cli.process import beamish as run
 
 SAMPLE = Path(beamish.replay.__file__).parent / "sample.log"
@@ -143,6 +147,50 @@ def test_an_address_without_a_node_has_status_3(tmp_path: Path) -> None:
         f"Error: No node could be reached at {NOBODY} for 0.5 s: does one run there?\n"
     )
     assert not account.exists()
+
+
+@pytest.mark.parametrize("where", ["missing/account.json", "file/account.json"])
+def test_an_account_that_cannot_be_written_is_wrong_usage_before_anything_is_played(
+    node: Served, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "file").touch()
+    before = len(run("user", "list", "--data", node.data).stdout.split())
+    ended = run("replay", SAMPLE, "--now", "--url", node.ws, "--json", tmp_path / where)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "account.json cannot be written: No" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(run("user", "list", "--data", node.data).stdout.split()) == before
+
+
+def test_an_account_that_can_no_longer_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match=r"account\.json cannot be written: No such"):
+        write_json(tmp_path / "gone" / "account.json", SimpleNamespace(as_json=dict))  # type: ignore[arg-type]
+
+
+def test_ctrl_c_ends_a_replay_with_an_account_that_says_it_is_incomplete(
+    node: Served, tmp_path: Path
+) -> None:
+    account = tmp_path / "account.json"
+    command = [*COMMAND, "replay", str(SAMPLE), "--speed", "60", "--url", node.ws]
+    users = len(run("user", "list", "--data", node.data).stdout.split())
+    with subprocess.Popen(
+        [*command, "--json", str(account)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as playing:
+        deadline = time.monotonic() + 30
+        while len(run("user", "list", "--data", node.data).stdout.split()) < users + 15:
+            assert time.monotonic() < deadline
+        playing.send_signal(signal.SIGINT)
+        out, err = playing.communicate(timeout=30)
+    assert playing.returncode == 130
+    assert err == "Stopped by Ctrl-C: this account is incomplete.\n"
+    assert "stopped, INCOMPLETE" in out
+    figures = json.loads(account.read_text())
+    assert (figures["complete"], figures["clean"]) == (False, False)
+    assert figures["lost"] is figures["history_mismatches"] is None
+    assert figures["expected_deliveries"] == 990 > figures["delivered"]
 
 
 def test_closed_registration_has_status_1_and_one_sentence(tmp_path: Path) -> None:

@@ -348,6 +348,30 @@ async def test_progress_tells_what_clients_have_in_hand(
     assert seen["reading"].messages == seen["reading"].deliveries == 0
 
 
+async def test_an_account_on_the_way_counts_what_was_played_and_nothing_against_it(
+    node: FakeNode, nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    progress, accounts = Progress(), []
+
+    async def look() -> None:
+        while True:
+            if progress.account is not None:
+                accounts.append(progress.account())
+            await trio.sleep(0.05)
+
+    nursery.start_soon(look)
+    await play(sample(), settings(), progress=progress, opener=node.open)
+    nursery.cancel_scope.cancel()
+    assert [account.acknowledged for account in accounts] == sorted(
+        account.acknowledged for account in accounts
+    )
+    assert any(0 < account.delivered < 990 for account in accounts)
+    for account in accounts:
+        assert not account.complete
+        assert account.lost is account.history_mismatches is None
+        assert account.duplicated == account.reordered == account.unexpected == 0
+
+
 def test_settings_that_could_never_work_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one --url"):
         PlaySettings(urls=())

@@ -299,7 +299,12 @@ def test_history_of_another_text_or_message_is_a_mismatch() -> None:
 def report(**changes: Any) -> Report:
     fields: dict[str, Any] = dict.fromkeys(Report.__dataclass_fields__, 0)
     fields |= {"messages": 5, "sent": 5, "acknowledged": 5, "failures": []}
-    fields |= {"expected_deliveries": 9, "delivered": 9, "latency_ms": {"p50": 1.0, "max": None}}
+    fields |= {
+        "complete": True,
+        "expected_deliveries": 9,
+        "delivered": 9,
+        "latency_ms": {"p50": 1.0, "max": None},
+    }
     return Report(**(fields | changes))
 
 
@@ -318,6 +323,14 @@ def test_only_the_zeros_end_with_status_0() -> None:
     ]
     for change in wrong:
         assert report(**change).exit_status is ExitStatus.WRONG, change
+
+
+def test_a_report_of_a_stopped_run_is_never_clean() -> None:
+    stopped = report(complete=False, lost=None, history_mismatches=None)
+    assert stopped.exit_status is ExitStatus.STOPPED
+    assert not stopped.clean
+    assert not report(complete=False).clean
+    assert "INCOMPLETE" in str(stopped.table().title)
 
 
 def test_the_report_has_every_field_of_the_contract() -> None:
