@@ -250,7 +250,9 @@ class Conversation(Actor):
             members = tuple(sorted(state.members.items()))
             return m.Description(settings, state.version, members)
         if state.open:
-            return m.Description(settings, state.version, ())
+            # Record 1 is all that this says; of later ones only those whom they concern may know.
+            gone = state.former.get(user)
+            return m.Description(settings, 1 if gone is None else gone.last, ())
         return stranger(state, user)
 
     def _marks_of(
@@ -263,9 +265,9 @@ class Conversation(Actor):
             return Refusal("not_found", f"you cannot see a record {question.n} here")
         known = {} if self.marks is None else self.marks.levels
         return tuple(
-            (user, known.get(user, Levels(0, 0)))
-            for user, member in sorted(state.members.items())
-            if user != question.user and member.joined <= question.n
+            (user, _as_seen(known.get(user, Levels(0, 0)), interval))
+            for user, joined in sorted(fellows(state, question.user, interval).items())
+            if joined <= question.n
         )
 
 
@@ -277,6 +279,22 @@ def weight(what: Numbered | Question) -> int:
     if isinstance(action, CreateGroup):
         return 512 + 512 * len(action.members)
     return 512
+
+
+def fellows(state: ConversationState, user: str, interval: Interval) -> dict[str, int]:
+    """The other members since when, for one who left: those at that time who did not join anew."""
+    joined = {other: member.joined for other, member in state.members.items()}
+    if user not in joined:
+        gone = state.former.items()
+        joined |= {other: theirs.first for other, theirs in gone if theirs.last > interval.last}
+    joined.pop(user, None)
+    return joined
+
+
+def _as_seen(levels: Levels, interval: Interval) -> Levels:
+    """Somebody's levels as far as they speak of records that the asker may see."""
+    seen = [min(level, interval.last) if level >= interval.first else 0 for level in levels]
+    return Levels(*seen)
 
 
 def readable_by(state: ConversationState, user: str) -> Interval | Refusal:

@@ -178,6 +178,51 @@ async def test_nobody_reads_or_marks_where_they_are_no_member(make_world, autoju
             assert refused.value.code == "not_member"
 
 
+async def test_who_was_removed_learns_nothing_of_what_comes_after(make_world, autojump_clock):
+    async with make_world() as world, world.running():
+        names = ("alice", "bob", "carol", "dave")
+        alice, bob, carol, dave = [await world.talker(user) for user in names]
+        group = await alice.create_group("Friends", ["bob", "carol"], is_open=True)
+        await dave.command("join", group)
+        seen = (await alice.send(group, "with dave"))["n"]
+        await bob.until(lambda: bob.texts(group) == ["with dave"])
+        await bob.question("read", conversation=group, upto=seen)
+        end = (await alice.command("remove", group, user="dave"))["n"]
+        await trio.sleep(5)
+        then = await dave.question("marks", conversation=group, n=seen)
+        assert [row["user"] for row in then["members"]] == ["alice", "bob", "carol"]
+        for text in ("one", "two", "three"):
+            last = (await alice.send(group, text))["n"]
+        await bob.until(lambda: "three" in bob.texts(group))
+        await bob.question("read", conversation=group, upto=last)
+        await carol.command("leave", group)
+        await trio.sleep(30)
+        marks = await dave.question("marks", conversation=group, n=seen)
+        assert [row["user"] for row in marks["members"]] == ["alice", "bob", "carol"]
+        levels = [level for row in marks["members"] for level in (row["delivered"], row["read"])]
+        assert max(levels) == end
+        described = await dave.question("conversation", conversation=group)
+        assert (described["version"], described["members"]) == (end, [])
+        assert group not in dave.receipts
+
+
+async def test_who_joins_late_learns_nothing_of_what_came_before(make_world, autojump_clock):
+    async with make_world() as world, world.running():
+        alice, bob, carol = [await world.talker(user) for user in ("alice", "bob", "carol")]
+        group = await alice.create_group("Friends", ["bob"], is_open=True)
+        first = (await alice.send(group, "one"))["n"]
+        await bob.until(lambda: bob.texts(group) == ["one"])
+        await bob.question("read", conversation=group, upto=first)
+        await trio.sleep(5)
+        assert (await carol.question("conversation", conversation=group))["version"] == 1
+        joined = (await carol.command("join", group))["n"]
+        marks = await carol.question("marks", conversation=group, n=joined)
+        assert [(row["user"], row["read"]) for row in marks["members"]] == [
+            ("alice", 0),
+            ("bob", 0),
+        ]
+
+
 async def test_users_and_conversations_that_do_not_exist_are_not_found(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice = await world.talker("alice")
