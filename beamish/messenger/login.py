@@ -13,7 +13,7 @@ from beamish.messenger import messages as m
 from beamish.messenger.conversation_commands import Refusal
 from beamish.messenger.ids import is_user_name
 from beamish.messenger.passwords import PasswordsUnwanted
-from beamish.messenger.tokens import new_device, new_token, read_token
+from beamish.messenger.tokens import new_device, new_token, read_token, same
 from beamish.protocol import (
     VERSIONS,
     CloseCode,
@@ -163,7 +163,7 @@ class Login:
         if token is not None and is_user_name(token.user):
             account = await self._actor.ask("user", token.user, m.AccountOf())
         known = None if account is None or token is None else account.tokens.get(token.device)
-        if token is None or account is None or known != token.digest:
+        if token is None or account is None or not same(known, token.digest):
             raise ProtocolRefusal("bad_credentials", "the token is not valid: log in again")
         await self._open(token.user, account.display, token.device, token.digest)
         return self._logged_in(None)

@@ -1,7 +1,7 @@
 """Session tokens: who, which device, and a secret of 128 bits, in one opaque string.
 
-The node keeps only the secret's sha256, so reading its disk gives nobody a login; comparing takes
-the same time wherever the difference is. A token costs no password hash.
+The node keeps only the secret's sha256, so reading its disk gives nobody a login; digests are
+compared by `same`, in the same time wherever they differ. A token costs no password hash.
 """
 
 from __future__ import annotations
@@ -54,6 +54,6 @@ def digest_of(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def same(one: bytes, other: bytes) -> bool:
-    """Whether two digests are equal, in constant time."""
-    return hmac.compare_digest(one, other)
+def same(known: bytes | None, given: bytes) -> bool:
+    """Whether a device's digest is the one given, in constant time; False where there is none."""
+    return known is not None and hmac.compare_digest(known, given)

@@ -26,6 +26,7 @@ from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.marks_debt import MarksDebt
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.stream_writer import StreamWriter
+from beamish.messenger.tokens import same
 from beamish.messenger.user_state import Fields, Levels, UserState
 from beamish.messenger.watcher import Watcher
 
@@ -225,7 +226,7 @@ class User(Actor):
     def _registration(self, state: UserState, message: m.Register) -> list[Fields] | Refusal:
         if state.exists:
             known = state.devices.get(message.device)
-            if known is not None and known.token == message.token:
+            if known is not None and same(known.token, message.token):
                 return []
             return Refusal("exists", f"the user name {self.user} is taken")
         account = {
@@ -367,7 +368,7 @@ class User(Actor):
 
         def opened(state: UserState) -> bool | Refusal:
             known = state.devices.get(message.device)
-            if known is None or known.token != message.token:
+            if known is None or not same(known.token, message.token):
                 return Refusal("bad_credentials", "the token is not valid: log in again")
             older = self._devices.get(message.device)
             if older is not None and older != message.session:
