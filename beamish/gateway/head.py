@@ -6,11 +6,16 @@ most `head_bytes` of memory until then. What follows the head stays beside it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import trio
 
 _END = b"\r\n\r\n"
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LINE = re.compile(rb"([A-Za-z]+) (/[\x21-\x7e]*) HTTP/1\.[0-9]")
 
 
 class HeadRefused(Exception):
@@ -84,19 +89,25 @@ async def read_head(
 
 
 def parse_head(raw: bytes, rest: bytes, line_bytes: int) -> RequestHead:
-    """Split a head. Strict enough to dispatch by; raises HeadRefused (400, 414)."""
+    """Split a head; raises HeadRefused (400, 414).
+
+    Whoever reads the same bytes after us must find the same fields. So lines end by CR LF alone,
+    and a control character, a bare LF above all, makes the head malformed.
+    """
     first, *lines = raw[: -len(_END)].split(b"\r\n")
     if len(first) > line_bytes:
         raise HeadRefused(414, f"the request line is longer than {line_bytes} bytes")
-    parts = first.split(b" ")
-    if len(parts) != 3 or not parts[2].startswith(b"HTTP/1.") or not parts[1].startswith(b"/"):
+    request = _LINE.fullmatch(first)
+    if request is None:
         raise HeadRefused(400, "the request line is not METHOD /path HTTP/1.1")
     fields: dict[bytes, bytes] = {}
     for line in lines:
         name, colon, value = line.partition(b":")
-        if not colon or not name or name.strip() != name:
+        if not colon or _NAME.fullmatch(name) is None:
             raise HeadRefused(400, "a header field is not Name: value")
+        if _CONTROL.search(value) is not None:
+            raise HeadRefused(400, "a header field holds a control character")
         key = name.lower()
-        value = value.strip()
+        value = value.strip(b" \t")
         fields[key] = fields[key] + b"," + value if key in fields else value
-    return RequestHead(parts[0], parts[1], fields, raw, rest)
+    return RequestHead(request[1], request[2], fields, raw, rest)

@@ -115,6 +115,61 @@ def test_any_upgrade_request_is_taken_or_refused_with_a_status(lines):
     assert chosen in (400, 403, 405, 426) or chosen.name == "json"
 
 
+LINES = st.lists(
+    st.sampled_from([
+        b"GET /x HTTP/1.1", b"X: y", b"x:z", b"A:  b \t", b"Accept:", b"Nul: \x00",
+        b"Latin: \xe4", b"Ctl: \x1f", b"Del: \x7f", b" folded", b"\ttab", b"Sp ace: x", b"Co : x",
+        b"Vt: \x0b", b"Form: x\x0c", b": none", b"nothing", b"Connection: upgrade", b"H\xe4: x",
+    ]),
+    max_size=6,
+)  # fmt: skip
+ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\n\n", b"\r\r\n"])
+
+
+def by_h11(raw):
+    """Method, target and fields of a head as h11 reads it; None for what it refuses."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(raw)
+    try:
+        request = connection.next_event()
+    except h11.RemoteProtocolError:
+        return None
+    if not isinstance(request, h11.Request):
+        return None
+    fields: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        fields[name] = fields[name] + b"," + value if name in fields else value
+    return request.method, request.target, fields
+
+
+@settings(max_examples=500)
+@given(LINES, st.lists(ENDS, min_size=6, max_size=6))
+def test_a_head_that_we_read_is_refused_by_h11_or_read_as_the_same(lines, ends):
+    pieces = zip([b"GET / HTTP/1.1", *lines], [b"\r\nHost: a\r\n", *ends], strict=False)
+    raw = b"".join(line + end for line, end in pieces) + b"\r\n\r\n"
+    raw = raw[: raw.index(b"\r\n\r\n") + 4]
+    ours, theirs = outcome(raw), by_h11(raw)
+    if isinstance(ours, RequestHead):
+        assert theirs in (None, (ours.method, ours.target, ours.fields))
+    else:
+        assert ours == 400
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"X: y\nTransfer-Encoding: chunked", b"X: y\rZ: z", b"X: \x00", b"X\n: y", b"X: y\x7f"],
+)
+def test_control_characters_in_a_field_are_refused(line):
+    assert upgrade_outcome(b"GET /ws HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n") == 400
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /\n HTTP/1.1", b"GET /ws\x00 HTTP/1.1", b"GET /a HTTP/1.1\n"]
+)
+def test_control_characters_in_the_request_line_are_refused(line):
+    assert outcome(line + b"\r\nHost: a\r\n\r\n") == 400
+
+
 @given(st.lists(st.tuples(st.from_regex(r"[A-Za-z-]{1,9}", fullmatch=True),
                           st.from_regex(r"[ -~]{0,20}", fullmatch=True)), max_size=5))  # fmt: skip
 def test_our_reading_of_a_head_is_that_of_h11(fields):
