@@ -125,9 +125,24 @@ class Committer:
         low = self.free < self._reserve
         if low != self.low:
             self.low = low
-            logger.warning("disk of %s: %d bytes free, low: %s", self._path, self.free, low)
+            self._tell_disk()
         if not low and self.free > self._reserve + 2 * self._ballast.size:
             self._ballast.restore()
+
+    def _tell_disk(self) -> None:
+        free, reserve = self.free / (1 << 20), self._reserve / (1 << 20)
+        if self.low:
+            logger.warning(
+                "the disk of %s has %.1f MiB free, less than the reserve of %.0f MiB: new messages"
+                " are refused until there is room; free some space",
+                self._path,
+                free,
+                reserve,
+            )
+        else:
+            logger.info(
+                "the disk of %s has %.1f MiB free: new messages are taken again", self._path, free
+            )
 
     def _refusal(self, ticket: Ticket) -> Refused | None:
         if self.low and is_command(ticket.op):
@@ -153,7 +168,7 @@ class Committer:
             if self.store is not None:
                 self.store.probe()
                 self.failing = None
-                logger.warning("the disk of %s takes writes again", self._path)
+                logger.info("the disk of %s takes writes again", self._path)
         except CommitError as error:
             self._poisoned(str(error))
 
@@ -225,7 +240,11 @@ class Committer:
         self._checked_at = float("-inf")
         released = self._ballast.release()
         if released:
-            logger.error("the disk of %s is full: its ballast is given up", self._path)
+            logger.error(
+                "the disk of %s is full: its ballast is given up to finish what was accepted, new"
+                " messages are refused; free some space",
+                self._path,
+            )
         outcomes: list[WriteOutcome] = []
         in_a_row = 0
         for ticket in group:

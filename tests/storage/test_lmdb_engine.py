@@ -22,6 +22,16 @@ from storage.lmdb_store import SWEEP_BATCHES
 from storage.rows import row_key
 
 
+class Disk:
+    """Free space as a test wants it."""
+
+    def __init__(self, free) -> None:
+        self.free = free
+
+    def __call__(self, _path) -> int:
+        return self.free
+
+
 class HeldSync:
     """A sync that waits in the commit thread until it is let go."""
 
@@ -383,3 +393,23 @@ async def test_on_a_full_disk_a_group_is_not_tried_write_by_write_without_end(tm
         assert disk.attempts <= 10
         disk.full = lambda: False
         assert isinstance(await journal.append("s1", 0, b"x"), Appended)
+
+
+async def test_a_disk_below_its_reserve_is_told_with_what_to_do_and_its_recovery_is_no_warning(
+    tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO", logger="storage")
+    disk = Disk(100 << 20)
+    monkeypatch.setattr("storage.host.free_bytes", disk)
+    monkeypatch.setattr("storage.lmdb_commits.FREE_CHECK_S", 0.0)
+    async with quiet(tmp_path, reserve_bytes=64 << 20) as journal:
+        disk.free = 10 << 20
+        refused = await journal.perform(Append("s", 0, (b"x",)))
+        assert isinstance(refused, Refused)
+        disk.free = 100 << 20
+        await journal.perform(Append("s", 0, (b"x",)))
+    low, recovered = [record for record in caplog.records if "MiB free" in record.message]
+    assert (low.levelname, recovered.levelname) == ("WARNING", "INFO")
+    assert "10.0 MiB free, less than the reserve of 64 MiB: new messages are refused" in low.message
+    assert low.message.endswith("free some space")
+    assert recovered.message.endswith("100.0 MiB free: new messages are taken again")
