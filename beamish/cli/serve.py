@@ -1,7 +1,8 @@
 """`beamish serve`: one node on one data directory and one port, from start to orderly stop.
 
 Start: lock and open the journal, remove a stale ready file, listen, open the control socket, write
-the ready file, say where the page is. A start that fails says why in one sentence, ends with status
+the ready file, say where the page is (on all addresses: the loopback one, and on a second line what
+other machines open). A start that fails says why in one sentence, ends with status
 1 and leaves the ready file of a running node alone.
 
 Stop, on SIGTERM or Ctrl-C, also while it still starts:
@@ -10,6 +11,7 @@ Stop, on SIGTERM or Ctrl-C, also while it still starts:
     drain            commands in hand are answered, at most 5 s
     close            every connection with code 1001, at most 5 s
     flush            actors end, the journal commits what it was given
+    log "stopped in order", with the seconds that it took
 
 A second signal, or 30 s, end the process at once: whatever was acknowledged is on disk anyway.
 """
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
+from beamish.cli.addresses import from_elsewhere, openable
 from beamish.cli.files import raise_file_limit
 from beamish.cli.ready_file import ReadyFile
 
@@ -58,6 +61,7 @@ class ServeOptions:
     registration: str | None
     origin: tuple[str, ...]
     max_connections: int
+    connections_per_address: int
     inbox: int
     disk_reserve: int
     argon2_memory: int
@@ -124,6 +128,13 @@ node.
     default=20_000,
     show_default=True,
     help="Connections open at once.",
+)
+@click.option(
+    "--connections-per-address",
+    type=click.IntRange(0),
+    default=64,
+    show_default=True,
+    help="Of these from one address (this machine's own are free); 0: any number.",
 )
 @click.option(
     "--inbox",
@@ -195,6 +206,7 @@ class Server:
         self._stop = trio.Event()
         self._starting = trio.CancelScope()
         self._serving = False
+        self._told_at = 0.0
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -212,6 +224,7 @@ class Server:
             if self._stop.is_set():
                 os._exit(1)
             self._stop.set()
+            self._told_at = trio.current_time()
             if not self._serving:
                 self._starting.cancel()
 
@@ -225,6 +238,7 @@ class Server:
                     await self._serve_node(node)
         finally:
             self._ready.remove()
+        logger.info("stopped in order, in %.1f s", trio.current_time() - self._told_at)
 
     async def _serve_node(self, node: Node) -> None:
         from beamish.cli.control import listen, serve_control
@@ -236,12 +250,18 @@ class Server:
             figures = _Figures(node, gateway, watch)
             nursery.start_soon(serve_control, figures, listen(options.data))
             self._serving = True
-            self._ready.write(gateway.http_url, gateway.ws_url)
-            click.echo(f"Beamish serves {gateway.http_url}")
+            self._tell(gateway)
             await self._stop.wait()
             await self._end(node, gateway)
             nursery.cancel_scope.cancel()
             (options.data / "control.sock").unlink(missing_ok=True)
+
+    def _tell(self, gateway: Gateway) -> None:
+        http = openable(gateway.http_url)
+        self._ready.write(http, openable(gateway.ws_url))
+        click.echo(f"Beamish serves {http}")
+        if elsewhere := from_elsewhere(gateway.http_url):
+            click.echo(f"From other machines: {' or '.join(elsewhere)}")
 
     def _watch_injection(self, nursery: trio.Nursery, node: Node) -> InjectionWatch | None:
         from beamish.cli.injection import InjectionWatch
@@ -279,7 +299,8 @@ class _Figures:
     def statistics(self) -> dict[str, object]:
         """Figures of all, and what identifies the process."""
         gateway = self._gateway
-        figures = {"pid": os.getpid(), "http": gateway.http_url, "ws": gateway.ws_url}
+        figures: dict[str, object] = {"pid": os.getpid()}
+        figures |= {"http": openable(gateway.http_url), "ws": openable(gateway.ws_url)}
         figures |= {"gateway": gateway.statistics()} | self._node.statistics()
         return figures if self._watch is None else figures | {"injected": self._watch.statistics()}
 
@@ -332,6 +353,7 @@ async def open_port(nursery: trio.Nursery, options: ServeOptions, node: Node) ->
         page=Path(beamish.__file__).parent / "page",
         allowed_origins=options.origin,
         max_connections=options.max_connections,
+        max_per_address=options.connections_per_address or options.max_connections,
     )
     host, port = options.host, options.port
     try:

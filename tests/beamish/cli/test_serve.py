@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -10,13 +11,15 @@ import sys
 import urllib.request
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import trio
 
+from beamish.cli.addresses import from_elsewhere, openable
 from beamish.cli.ready_file import ReadyFile
-from beamish.cli.serve import ServeOptions, Server, _end_process_after
+from beamish.cli.serve import ServeOptions, Server, _end_process_after, open_port
 from beamish.client import Disconnected, open_client
 from tests.beamish.cli.process import CHEAP, PATIENCE, beamish, served
 
@@ -30,6 +33,7 @@ def options(**changes: object) -> ServeOptions:
         "registration": None,
         "origin": (),
         "max_connections": 100,
+        "connections_per_address": 64,
         "inbox": 10_000,
         "disk_reserve": 256,
         "argon2_memory": 64,
@@ -55,8 +59,9 @@ def test_a_node_is_ready_when_the_ready_file_says_so_and_stops_in_order(tmp_path
         assert node.stop() == 0
         assert not node.ready.exists()
         assert not (node.data / "control.sock").exists()
-        out, _ = node.process.communicate()
+        out, log = node.process.communicate()
         assert out == f"Beamish serves {node.http}\n"
+        assert re.search(r"INFO stopping\n.* INFO stopped in order, in \d+\.\d s\n$", log), log
 
 
 async def test_connections_end_with_1001_when_the_node_stops(tmp_path: Path) -> None:
@@ -161,6 +166,52 @@ def test_a_ready_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> 
     ready = tmp_path / "missing" / "ready.json"
     line = refused("--data", tmp_path / "data", "--port", 0, "--ready-file", ready)
     assert "No such file or directory" in line
+
+
+def test_a_node_on_all_addresses_tells_one_that_can_be_opened(tmp_path: Path) -> None:
+    with served(tmp_path, "--host", "0.0.0.0") as node:
+        port = urlsplit(node.http).port
+        assert (node.http, node.ws) == (f"http://127.0.0.1:{port}/", f"ws://127.0.0.1:{port}/ws")
+        with urllib.request.urlopen(node.http + "health/ready", timeout=PATIENCE) as answer:
+            assert answer.status == 200
+        figures = json.loads(beamish("status", "--data", node.data, "--json").stdout)
+        assert (figures["http"], figures["ws"]) == (node.http, node.ws)
+        assert node.stop() == 0
+        first, second = node.process.communicate()[0].splitlines()
+        assert first == f"Beamish serves {node.http}"
+        assert second.startswith("From other machines: http://")
+        assert second.endswith(f"http://{socket.gethostname()}:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://0.0.0.0:80/", "http://127.0.0.1:80/"),
+        ("ws://[::]:8080/ws", "ws://[::1]:8080/ws"),
+        ("http://chat.example:8080/", "http://chat.example:8080/"),
+        ("http://192.0.2.7:8080/", "http://192.0.2.7:8080/"),
+        ("http://[2001:db8::7]:8080/", "http://[2001:db8::7]:8080/"),
+    ],
+)
+def test_only_an_address_of_all_addresses_is_told_as_another(url: str, expected: str) -> None:
+    assert openable(url) == expected
+    assert bool(from_elsewhere(url)) is (url != expected)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(5, 5), (0, 100)])
+async def test_connections_per_address_are_bounded_as_asked(
+    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery, given: int, expected: int
+) -> None:
+    configs = []
+
+    async def note(_nursery: object, _host: str, _port: int, _node: object, config: object) -> None:
+        configs.append(config)
+
+    monkeypatch.setattr("beamish.gateway.open_gateway", note)
+    node: Any = None
+    await open_port(nursery, options(connections_per_address=given), node)
+    (config,) = configs
+    assert (config.max_per_address, config.loopback_exempt) == (expected, True)
 
 
 def test_wrong_usage_has_status_2() -> None:
