@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
+import signal
 import sys
 import types
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
+import trio
 
 from actors import Actor, open_system
+from beamish.gateway import GatewayConfig, open_gateway
+from beamish.messenger.settings import MessengerSettings
+from beamish.node import NodeConfig, open_node
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -42,6 +50,41 @@ async def run_block(source, names):
     result = eval(code, names)
     if inspect.iscoroutine(result):
         await result
+
+
+async def until_it_listens(stdout):
+    """The first line of a program's output."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += await stdout.receive_some(1)
+    return line
+
+
+async def test_the_python_of_the_client_page_runs_beside_the_bot(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    bot, *blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 8
+    program = ROOT / "examples" / "echo_bot.py"
+    assert program.read_text(encoding="utf-8").endswith(bot)
+    monkeypatch.chdir(tmp_path)
+    settings = MessengerSettings(argon2_memory_kib=8, argon2_time=1)
+    config = NodeConfig(tmp_path / "data", settings=settings)
+    async with open_node(config) as node, trio.open_nursery() as nursery:
+        gateway = await open_gateway(nursery, "127.0.0.1", 0, node, GatewayConfig())
+        command = [sys.executable, "-W", "error", str(program), gateway.ws_url, "echo.device"]
+        env = os.environ | {"BEAMISH_PASSWORD": "a long secret"}
+        with trio.fail_after(60):
+            process = await nursery.start(
+                partial(trio.run_process, command, stdout=PIPE, env=env, check=False)
+            )
+            assert await until_it_listens(process.stdout) == b"echo listens\n"
+            names = {"url": gateway.ws_url}
+            for block in blocks:
+                await run_block(block, names)
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 0
+        await gateway.close()
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_python_of_the_embedding_page_runs(monkeypatch):
