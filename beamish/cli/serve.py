@@ -121,7 +121,11 @@ node.
     type=click.Choice(["open", "closed"]),
     help="Whether anybody may register; by default only on a loopback address.",
 )
-@click.option("--origin", multiple=True, help="Origin of a page elsewhere that may connect.")
+@click.option(
+    "--origin",
+    multiple=True,
+    help="Origin of the page behind a proxy, or of one elsewhere that may connect.",
+)
 @click.option(
     "--max-connections",
     type=click.IntRange(1),

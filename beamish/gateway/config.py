@@ -15,7 +15,9 @@ class GatewayConfig:
     Attributes:
         limits: the protocol's limits; they bound frames, rates, logins, pings and writes.
         page: the folder whose files are served under `/`; None serves none.
-        allowed_origins: origins of pages besides the node's own host, as "https://chat.example".
+        allowed_origins: origins of pages besides the node's own host, as "https://chat.example";
+            on loopback addresses their hosts are also the only names that the node answers to
+            besides loopback ones (`hosts`).
         max_connections: open at once, of any kind.
         max_per_address: open at once from one address.
         loopback_exempt: whether addresses of the same machine are free of that bound.

@@ -12,6 +12,7 @@ that connection, is logged and counted in `statistics().faults`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from inspect import isawaitable
 
 import trio
@@ -23,6 +24,7 @@ from beamish.gateway.config import GatewayConfig
 from beamish.gateway.connection import BROKE_OFF, Connection
 from beamish.gateway.handshake import PATH, choose_codec
 from beamish.gateway.head import HeadRefused, read_head
+from beamish.gateway.hosts import check_host, names_answered_to
 from beamish.gateway.http import HttpSide, send_error
 from beamish.gateway.pages import load_pages
 from beamish.gateway.statistics import GatewayStatistics
@@ -57,13 +59,22 @@ class Gateway:
         http_url, ws_url: full URLs of the page and of the WebSocket.
     """
 
-    def __init__(self, node: NodeLike, config: GatewayConfig, host: str, port: int) -> None:
+    def __init__(
+        self,
+        node: NodeLike,
+        config: GatewayConfig,
+        host: str,
+        port: int,
+        addresses: Collection[str],
+    ) -> None:
+        """`host` as it was asked for, `addresses` those that it came to be."""
         shown = f"[{host}]" if ":" in host else host
         self.address = (host, port)
         self.http_url = f"http://{shown}:{port}/"
         self.ws_url = f"ws://{shown}:{port}{PATH.decode()}"
         self._node = node
         self._config = config
+        self._names = names_answered_to(addresses, config.allowed_origins)
         self._codecs = codecs(config.limits)
         self._http = HttpSide(load_pages(config.page), node.ready)
         self._admission = Admission(
@@ -193,6 +204,7 @@ class Gateway:
                 raise HeadRefused(408, "the request head took too long")
             if head is None:
                 return None
+            check_host(head, self._names)
             if head.path == PATH:
                 codec = choose_codec(head, self._codecs, config.allowed_origins)
                 budget = 2 * config.limits.frame_bytes + SLICE
@@ -319,6 +331,7 @@ async def open_gateway(
     """
     listeners = await trio.open_tcp_listeners(port, host=host)
     name = listeners[0].socket.getsockname()
-    gateway = Gateway(node, config or GatewayConfig(), host, int(name[1]))
+    addresses = [str(one.socket.getsockname()[0]) for one in listeners]
+    gateway = Gateway(node, config or GatewayConfig(), host, int(name[1]), addresses)
     await nursery.start(gateway.run, listeners)
     return gateway

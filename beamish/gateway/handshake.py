@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from beamish.gateway.head import HeadRefused, RequestHead
+from beamish.gateway.hosts import HOST
 from beamish.protocol.codec import Codec
 
 PATH = b"/ws"
 
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
-_HOST = re.compile(rb"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -34,7 +34,7 @@ def choose_codec(
         raise HeadRefused(426, "Sec-WebSocket-Version must be 13")
     if _KEY.fullmatch(head.fields.get(b"sec-websocket-key", b"")) is None:
         raise HeadRefused(400, "Sec-WebSocket-Key must be 16 bytes in base64")
-    if _HOST.fullmatch(head.fields.get(b"host", b"")) is None:
+    if HOST.fullmatch(head.fields.get(b"host", b"")) is None:
         raise HeadRefused(400, "Host must be a host name or address, and a port")
     if b"content-length" in head.fields or b"transfer-encoding" in head.fields:
         raise HeadRefused(400, "an upgrade has no body")

@@ -10,6 +10,8 @@ import trio
 import trio.testing
 
 from beamish.gateway import open_gateway
+from beamish.gateway.head import parse_head
+from beamish.gateway.hosts import check_host, names_answered_to
 from beamish.gateway.pages import load_pages
 
 UPGRADE = {
@@ -161,12 +163,12 @@ async def test_health_says_whether_sessions_are_taken(open_port):
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),
-        (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
         (b"GET / HTTP/2\r\n\r\n", 400),
         (b"GET http://elsewhere/ HTTP/1.1\r\n\r\n", 400),
-        (b"GET /" + b"x" * 3_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /" + b"x" * 3_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"GET /" + b"x" * 100_000, 414),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 9_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 9_000 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200_000, 431),
         (b"\x16\x03\x01" + bytes(5_000), 414),
     ],
@@ -199,6 +201,10 @@ async def test_a_head_that_cannot_be_served_has_its_status(open_port, sent, expe
         (upgrade(Origin="http://127.0.0.1:99999999"), 403),
         (upgrade(Origin="http://127.0.0.1:8081", Host="127.0.0.1:8080"), 403),
         (upgrade(Origin="file://127.0.0.1"), 403),
+        (upgrade(Origin="http://evil.example:80", Host="evil.example:80"), 421),
+        (upgrade(Host="127.0.0.1.evil.example"), 421),
+        (upgrade(Host="10.0.0.1"), 421),
+        (upgrade(Host="127.0.0.1,evil.example"), 400),
     ],
     ids=lambda value: str(value[:18]) if isinstance(value, bytes) else str(value),
 )
@@ -214,8 +220,9 @@ async def test_an_upgrade_that_cannot_be_served_has_its_status(open_port, sent, 
         ({}, ()),
         ({"Origin": "http://127.0.0.1"}, ()),
         ({"Origin": "http://127.0.0.1:8080", "Host": "127.0.0.1:8080"}, ()),
-        ({"Origin": "https://chat.example", "Host": "chat.example"}, ()),
-        ({"Origin": "https://CHAT.example", "Host": "chat.example:443"}, ()),
+        ({"Origin": "https://chat.example", "Host": "chat.example"}, ("https://chat.example",)),
+        ({"Origin": "https://CHAT.example", "Host": "chat.example:443"}, ("https://Chat.example",)),
+        ({"Origin": "http://localhost:9", "Host": "LocalHost:9"}, ()),
         ({"Origin": "http://[::1]:80", "Host": "[::1]"}, ()),
         ({"Origin": "https://app.example"}, ("https://app.example/",)),
     ],
@@ -227,6 +234,26 @@ async def test_programs_and_pages_of_the_node_and_of_allowed_origins_may_connect
         await stream.send_all(upgrade(**fields))
         with trio.fail_after(5):
             assert status(await stream.receive_some()) == 101
+
+
+async def test_on_loopback_only_loopback_names_and_those_of_allowed_origins_are_answered(open_port):
+    async with open_port(allowed_origins=("https://chat.example",)) as port:
+        for host in ("localhost:1", "127.0.0.1", "127.9.9.9:80", "[::1]:8080", "Chat.Example"):
+            answer = await port.http(request("GET /health/live HTTP/1.1", Host=host))
+            assert status(answer) == 200, host
+        for host in ("evil.example", "192.0.2.1:80", "[2001:db8::1]", "localhost.evil.example"):
+            answer = await port.http(request("GET /health/live HTTP/1.1", Host=host))
+            assert status(answer) == 421, host
+            assert b"localhost" in body(answer)
+        assert port.gateway.statistics().refused == {421: 4}
+
+
+def test_a_node_on_other_addresses_answers_to_every_name():
+    assert names_answered_to(["127.0.0.1", "::1"], ["https://a:8", "http://["]) == {"a"}
+    assert names_answered_to(["127.0.0.1", "192.0.2.1"], ["https://a"]) is None
+    assert names_answered_to(["0.0.0.0"], []) is None
+    head = parse_head(request("GET / HTTP/1.1", Host="any.example"), b"", 2_048)
+    check_host(head, None)
 
 
 async def test_the_first_known_subprotocol_of_the_offer_is_taken(open_port):
