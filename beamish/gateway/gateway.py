@@ -261,8 +261,7 @@ class Gateway:
         finally:
             if end is None:
                 end = self._closing or (int(CloseCode.GOING_AWAY), "the node stops")
-            if below.overrun:
-                end = (int(CloseCode.FRAME_TOO_LARGE), "too much sent for one message")
+            end = below.overrun or end
             self._statistics.closed[end[0]] += 1
             with trio.CancelScope(shield=True):
                 await below.finish(*end)

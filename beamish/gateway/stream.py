@@ -1,10 +1,10 @@
 """The stream that trio-websocket gets: a TCP stream with a replayed head, bounds and a late close.
 
-Three things that trio-websocket leaves open are closed here, through nothing but its public
-interface:
+What trio-websocket leaves open is closed here, through nothing but its public interface:
 
 - It buffers the parts of a message without counting them, so an endless row of empty fragments
-  would fill the memory. `receive_some` counts bytes since the last whole message (`granted`).
+  would fill the memory. `receive_some` counts their bytes since the last whole message (`grant`).
+- It answers every ping. So control frames have a rate, which no honest client comes near.
 - On a protocol error of the other side it closes the stream without a close frame. `aclose` only
   marks the stream; the gateway then sends the frame that says why, and really closes.
 - Frames that a client sends before it has seen the answer to its upgrade would be lost:
@@ -18,6 +18,8 @@ from collections.abc import Callable
 
 import trio
 
+from beamish.gateway.frame_walk import FrameWalk
+from beamish.gateway.rate import TokenBucket
 from beamish.protocol.errors import CloseCode
 
 CLOSE = 0x88
@@ -32,6 +34,10 @@ SLICE = 16_384
 NEVER_SENT = (1005, 1006, 1015)
 """Close codes that RFC 6455 section 7.4.1 keeps out of close frames."""
 
+CONTROL_BURST = 1_000
+CONTROL_RATE = 100
+"""Control frames of a client at once, and a second."""
+
 DRAIN_BYTES = 1 << 20
 DRAIN_SECONDS = 1.0
 """How much is read and dropped at the end, and how long, to keep the last frame from a reset."""
@@ -41,7 +47,8 @@ class GatewayStream(trio.abc.Stream):
     """See the module. One reader, one writer at a time, as trio's streams.
 
     Attributes:
-        overrun: more was received than one message may cost.
+        overrun: the code and reason to close with, when more was received than a message may
+            cost, or more control frames than their rate allows.
         close_sent: the last frame written was a close frame.
         cut: a write began and did not end; nothing more can be written.
         on_close: called when trio-websocket gives up the stream before `release`.
@@ -67,7 +74,9 @@ class GatewayStream(trio.abc.Stream):
         self._closed = False
         self._writing = False
         self._free: trio.Event | None = None
-        self.overrun = False
+        self._walk = FrameWalk()
+        self._control = TokenBucket(CONTROL_RATE, CONTROL_BURST, trio.current_time())
+        self.overrun: tuple[int, str] | None = None
         self.close_sent = False
         self.cut = False
         self.progress_at = 0.0
@@ -85,7 +94,7 @@ class GatewayStream(trio.abc.Stream):
         self._left = self._budget
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """See trio.abc.ReceiveStream; ends with BrokenResourceError above the budget."""
+        """See trio.abc.ReceiveStream; ends with BrokenResourceError at an overrun."""
         if self._closed:
             raise trio.ClosedResourceError
         if self._prefix:
@@ -96,16 +105,24 @@ class GatewayStream(trio.abc.Stream):
             self._released = None
             if self._rest:
                 rest, self._rest = self._rest, b""
+                self._count(rest)
                 return rest
         data = await self._transport.receive_some(max_bytes)
         if data:
             self.heard_at = trio.current_time()
             self.unanswered = 0
-        self._left -= len(data)
-        if self._left < 0:
-            self.overrun = True
-            raise trio.BrokenResourceError
+        self._count(data)
         return bytes(data)
+
+    def _count(self, data: bytes | bytearray) -> None:
+        frames, size = self._walk.take(bytes(data))
+        self._left -= len(data) - size
+        if self._left < 0:
+            self.overrun = (CloseCode.FRAME_TOO_LARGE, "too much sent for one message")
+        elif frames and self._control.take(frames, trio.current_time()) < frames:
+            self.overrun = (CloseCode.RATE_IGNORED, "too many pings")
+        if self.overrun is not None:
+            raise trio.BrokenResourceError
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See trio.abc.SendStream; trio-websocket writes one frame at a time."""

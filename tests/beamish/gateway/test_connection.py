@@ -208,6 +208,31 @@ async def test_endless_empty_fragments_are_cut(open_port):
         assert port.gateway.statistics().closed == {1009: 1}
 
 
+async def test_pings_without_a_message_between_them_cost_nothing_of_its_bound(
+    open_port, virtual_time
+):
+    limits = Limits(frame_bytes=32_768, login_timeout_ms=1_000_000)
+    async with open_port(limits=limits) as port, await upgraded(port) as stream:
+        for _ in range(200):
+            await stream.send_all(frame(b"p" * 125, opcode=9) * 10)
+            received = b""
+            while len(received) < 10 * 127:
+                received += await stream.receive_some()
+            await trio.sleep(0.2)
+        await stream.send_all(frame(b'[{"a":1}]'))
+        assert b"echo" in await stream.receive_some()
+        assert not port.gateway.statistics().closed
+
+
+async def test_a_flood_of_pings_is_closed_as_ignoring_the_rate(open_port):
+    async with open_port() as port, await upgraded(port) as stream:
+        await stream.send_all(frame(b"", opcode=9) * 1_500)
+        received = await read_to_end(stream)
+        assert received.count(b"\x8a\x00") <= 1_000
+        assert struct.pack("!H", 4429) + b"too many pings" in received
+        assert port.gateway.statistics().closed == {4429: 1}
+
+
 async def test_what_is_sent_before_the_upgrade_is_answered_is_not_lost(open_port):
     async with open_port() as port, await port.tcp() as stream:
         await stream.send_all(HEAD + frame(b'[{"early":1}]'))
