@@ -8,6 +8,12 @@ state; the one exception are devices that are gone, which may be forgotten (`dev
 Membership is a function of the log: a record is visible to those who were members when it was
 appended, and the record by which somebody joins or leaves is visible to that user too. A current
 member reads history from the latest join on, a former one from that join to the leaving.
+
+Size: members are bounded, and so is what is kept of each user (`device_check`). The users are not:
+`former`, `last_message`, `numbers` and `devices` hold an entry for everybody who ever was a member,
+respectively wrote, since whoever left may still read the old stretch, repeat an old command, and
+come back. So an open group costs memory for those who passed through it, some hundred bytes each
+who only read, and up to 64 results for each device that wrote.
 """
 
 from __future__ import annotations

@@ -212,3 +212,23 @@ async def test_a_logout_does_not_wait_for_ever(make_world, autojump_clock, monke
         assert LOGOUT_WAITS_S <= trio.current_time() - started < 2 * LOGOUT_WAITS_S
         assert wire.answer(2_000)["ok"] == {}
         assert wire.end == 1000
+
+
+async def test_more_unanswered_commands_than_allowed_are_refused_as_overloaded(
+    make_world, autojump_clock
+):
+    async with make_world() as world, world.running():
+        alice, bob = await world.talker("alice"), await world.talker("bob")
+        await alice.send(DIRECT, "first")
+        wire = await wire_of(world, bob)
+        world.node.journal.hold_sync()
+        await wire.give(*map(send, range(1, 66)))
+        with trio.fail_after(10):
+            await wire.take()
+        error = wire.answer(1_065)["error"]
+        assert (error["code"], error["retryable"]) == ("overloaded", True)
+        assert error["retry_after_ms"] > 0
+        world.node.journal.release_sync()
+        while len(wire.replies) < 2 + 65:
+            await wire.take()
+        assert all("ok" in wire.answer(1_000 + number) for number in range(1, 65))

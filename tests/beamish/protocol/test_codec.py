@@ -182,6 +182,11 @@ def test_json_that_is_no_proper_json_is_refused(frame):
     refused(JSON, frame)
 
 
+def test_json_minus_zero_is_zero():
+    ((value,),) = [item.values() for item in JSON.decode('[{"n":-0}]')]
+    assert (value, type(value)) == (0, int)
+
+
 def test_json_escapes_of_whole_surrogate_pairs_are_characters():
     assert JSON.decode('[{"a":"\\ud83d\\ude00"}]') == [{"a": "😀"}]
 
