@@ -161,6 +161,18 @@ export function count(number, thing) {
   return `${number} ${thing}${number === 1 ? "" : "s"}`;
 }
 
+/** What logging out does to commands that have no answer: whether they arrived nobody here can know. */
+export function unconfirmed(number) {
+  switch (number) {
+    case 0:
+      return "";
+    case 1:
+      return "One message or change is not confirmed by the node yet: if it has not arrived there, it is lost.";
+    default:
+      return `${number} messages or changes are not confirmed by the node yet: what has not arrived there is lost.`;
+  }
+}
+
 /** What to tell people about a refusal or a lost connection. */
 export function complaint(error) {
   const sentences = {

@@ -22,6 +22,7 @@ export class Chat {
     this.footState = null;
     this.headLook = null;
     this.composer = null;
+    this.isFocusDue = false;
     this.element = h("section.chat", { "aria-label": "Conversation" }, this.head, this.messages.element, this.foot);
     const row = this.row;
     if (row === null || (row.kind === "group" && row.members === null)) {
@@ -42,6 +43,9 @@ export class Chat {
     // On a touch screen the keyboard would cover half of what one came to read.
     if (this.composer !== null && !matchMedia("(pointer: coarse)").matches) {
       this.composer.focus();
+    } else {
+      this.isFocusDue = this.composer === null;
+      this.messages.scroller.focus({ preventScroll: true });
     }
   }
 
@@ -108,6 +112,11 @@ export class Chat {
     this.footState = state;
     this.composer = null;
     fill(this.foot, this.#footOf(state));
+    // The place to write comes once it is known that one may; nobody has gone elsewhere meanwhile.
+    if (this.composer !== null && this.isFocusDue && document.activeElement === this.messages.scroller) {
+      this.focus();
+    }
+    this.isFocusDue &&= this.composer === null;
   }
 
   #footOf(state) {

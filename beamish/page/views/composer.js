@@ -1,9 +1,14 @@
-/** Where messages are written: grows with its text, Enter sends, Shift+Enter breaks the line. */
+/**
+ * Where messages are written: grows with its text, Enter sends, Shift+Enter breaks the line. On a touch screen, whose
+ * keyboard has no Shift+Enter, Enter breaks the line and the button sends; the field says which of both holds.
+ */
 
 import { byteLength, wellFormed } from "../protocol.js";
 import { h, icon } from "./dom.js";
 
 const MOST_PX = 180;
+
+const isTouch = () => matchMedia("(pointer: coarse)").matches;
 
 export class Composer {
   /** `onSend(text)` may return a promise; `draft` is what was left unsent; `limit()` is in bytes of UTF-8. */
@@ -11,12 +16,15 @@ export class Composer {
     this.onSend = onSend;
     this.onDraft = onDraft;
     this.limit = limit;
+    const hint = isTouch() ? "The button sends, Enter breaks the line" : "Enter sends, Shift+Enter breaks the line";
     this.input = h("textarea", {
       rows: "1",
       dir: "auto",
       placeholder: "Message",
       "aria-label": "Message",
-      enterkeyhint: "send",
+      "aria-description": hint,
+      title: hint,
+      enterkeyhint: isTouch() ? "enter" : "send",
       oninput: () => this.#onInput(),
       onkeydown: (event) => this.#onKey(event),
     });
@@ -49,8 +57,7 @@ export class Composer {
   }
 
   #onKey(event) {
-    const isTouch = matchMedia("(pointer: coarse)").matches;
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !isTouch) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !isTouch()) {
       event.preventDefault();
       this.#send();
     }

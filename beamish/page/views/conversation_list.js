@@ -27,12 +27,20 @@ export class ConversationList {
     });
     this.list = h("ul.conversations", { "aria-label": "Conversations" });
     this.empty = h("div.empty", { hidden: true });
-    this.element = h(
-      "div.list-pane",
-      {},
-      h("div.search", {}, icon("search"), this.search),
-      h("nav.list-scroll", { "aria-label": "Conversations", onkeydown: (event) => this.#onKey(event) }, this.list, this.empty),
-    );
+    const onkeydown = (event) => this.#onKey(event);
+    const given = { "aria-label": "Conversations", tabindex: "-1", onkeydown };
+    this.scroller = h("nav.list-scroll", given, this.list, this.empty);
+    this.element = h("div.list-pane", {}, h("div.search", {}, icon("search"), this.search), this.scroller);
+  }
+
+  /** Where the keyboard goes on when no conversation is open. */
+  focus() {
+    // On a touch screen a field would call the keyboard, over what one came to see.
+    if (matchMedia("(pointer: coarse)").matches) {
+      this.scroller.focus({ preventScroll: true });
+    } else {
+      this.search.focus();
+    }
   }
 
   select(id) {

@@ -4,7 +4,7 @@
  */
 
 import { directId, isGroupId, peerOf } from "../protocol.js";
-import { complaint } from "../text.js";
+import { complaint, unconfirmed } from "../text.js";
 import { avatar } from "./avatar.js";
 import { Chat } from "./chat.js";
 import { ConversationList } from "./conversation_list.js";
@@ -45,7 +45,11 @@ export class Shell {
   }
 
   focus() {
-    this.chat?.focus();
+    if (this.chat === null) {
+      this.list.focus();
+    } else {
+      this.chat.focus();
+    }
   }
 
   update() {
@@ -85,9 +89,8 @@ export class Shell {
   }
 
   async #signOut() {
-    const { unanswered } = this.engine.outbox;
-    const waiting = unanswered ? ` ${unanswered} unsent things will be lost.` : "";
-    if (await confirmed(`Log out? This browser forgets your conversations; the node keeps them.${waiting}`, "Log out")) {
+    const question = "Log out? This browser forgets your conversations; the node keeps them.";
+    if (await confirmed(`${question} ${unconfirmed(this.engine.outbox.unanswered)}`.trim(), "Log out")) {
       await this.engine.signOut();
     }
   }
@@ -154,6 +157,9 @@ export class Shell {
     }
     this.element.dataset.open = this.chat === null ? "list" : "chat";
     this.list.select(this.chat?.id ?? null);
+    if (document.activeElement === document.body) {
+      this.focus();
+    }
   }
 
   /** A conversation of ours, one that could begin, or a group that might let us in. */

@@ -26,7 +26,11 @@ export class SignIn {
     if ((await this.engine.registration()) === "closed") {
       this.canRegister = false;
       this.isNew = false;
+      const hadFocus = this.element.contains(document.activeElement);
       this.#build();
+      if (hadFocus) {
+        this.focus();
+      }
     }
   }
 

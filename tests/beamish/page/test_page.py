@@ -313,6 +313,64 @@ def test_logging_out_forgets_everything_and_the_token_is_void(window, name) -> N
     }
 
 
+def test_logging_out_says_what_may_be_lost(window, name, node) -> None:
+    anna = window().register(name("anna"), "Anna")
+    window().register(name("ben"), "Ben")
+    anna.write_to(name("ben"))
+    anna.say("before")
+    anna.expect_tick("before", "Delivered")
+    node.cut(refuse=True)
+    anna.say("one")
+    anna.expect_tick("one", "Waiting to be sent")
+    anna.page.get_by_role("button", name="More", exact=True).click()
+    anna.page.get_by_role("menuitem", name="Log out").click()
+    expect(anna.page.get_by_role("dialog")).to_contain_text(
+        "One message or change is not confirmed by the node yet: if it has not arrived there, it"
+    )
+
+
+def expect_focus(page: Page, label: str) -> None:
+    """What has the focus in this window, whichever window is in front."""
+    focused = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.tagName"
+    deadline = time.monotonic() + 10
+    while (found := page.evaluate(focused)) != label:
+        assert time.monotonic() < deadline, f"the focus is on {found}, not on {label}"
+        page.wait_for_timeout(50)
+
+
+def test_the_keyboard_goes_on_after_signing_in_opening_and_closing(window, name) -> None:
+    anna = window().register(name("anna"), "Anna")
+    window().register(name("ben"), "Ben")
+    expect_focus(anna.page, "Search conversations")
+    anna.page.keyboard.type(name("ben"))
+    anna.page.keyboard.press("Enter")
+    expect_focus(anna.page, "Message")
+    assert anna.composer.get_attribute("title") == "Enter sends, Shift+Enter breaks the line"
+    anna.page.keyboard.type("no mouse")
+    anna.page.keyboard.press("Enter")
+    anna.expect_tick("no mouse", "Delivered")
+    anna.page.go_back()
+    expect_focus(anna.page, "Search conversations")
+    again = window()
+    again.log_in(name("anna"))
+    expect_focus(again.page, "Search conversations")
+
+
+def test_on_a_touch_screen_the_field_says_that_the_button_sends(window, name) -> None:
+    anna = window((420, 800), has_touch=True, is_mobile=True).register(name("anna"), "Anna")
+    window().register(name("ben"), "Ben")
+    expect_focus(anna.page, "Conversations")
+    anna.write_to(name("ben"))
+    expect_focus(anna.page, "Messages: Ben")
+    assert anna.composer.get_attribute("enterkeyhint") == "enter"
+    assert anna.composer.get_attribute("title") == "The button sends, Enter breaks the line"
+    anna.composer.fill("one")
+    anna.composer.press("Enter")
+    anna.composer.press_sequentially("two")
+    anna.page.get_by_role("button", name="Send").click()
+    expect(anna.page.locator(".message .text")).to_have_text("one\ntwo")
+
+
 def test_a_wrong_password_is_told(window, name) -> None:
     window().register(name("anna"), "Anna")
     other = window()

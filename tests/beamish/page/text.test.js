@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { framesOf, isUserName, parseFrame, peerOf, randomTag, wellFormed } from "./protocol.js";
-import { dayName, initials, isEmojiOnly, partsOf, phraseOf, plain, shortWhen } from "./text.js";
+import { dayName, initials, isEmojiOnly, partsOf, phraseOf, plain, shortWhen, unconfirmed } from "./text.js";
 
 const links = (text) => partsOf(text).flatMap((part) => (part.href === undefined ? [] : [part.href]));
 
@@ -21,6 +21,13 @@ test("only http and https become links, and all text stays as it was", () => {
   }
   assert.deepEqual(links(texts[0]), []);
   assert.deepEqual(links(texts[3]), []);
+});
+
+test("what logging out may lose is neither called unsent nor counted wrongly", () => {
+  assert.equal(unconfirmed(0), "");
+  assert.match(unconfirmed(1), /^One message or change is not confirmed .*: if it has not arrived there, it is lost\.$/);
+  assert.match(unconfirmed(3), /^3 messages or changes are not confirmed .*: what has not arrived there is lost\.$/);
+  assert.ok([1, 2].every((number) => !unconfirmed(number).includes("unsent")));
 });
 
 test("a link ends where the sentence around it goes on", () => {
