@@ -135,7 +135,7 @@ async def drip(url, _name):
 
 
 async def for_ever(attack, url, name, done):
-    """Repeat an attack until the users are done; being cut or refused is what it may expect."""
+    """Repeat an attack until it is enough; being cut or refused is what it may expect."""
     for round_ in count():
         if done.is_set():
             return
@@ -146,58 +146,100 @@ async def for_ever(attack, url, name, done):
         await trio.sleep(0.05)
 
 
-async def chat(url, rounds):
-    """Alice writes, Bob hears; how long each message took."""
-    waits = []
+@asynccontextmanager
+async def attacked(url, cycle):
+    """All attacks at once, for as long as the block runs."""
+    done = trio.Event()
+    async with trio.open_nursery() as hostile:
+        for attack in ATTACKS:
+            for n in range(DRIPPING if attack is drip else 1):
+                name = f"{attack.__name__.replace('_', '-')}{n}.{cycle}"
+                hostile.start_soon(for_ever, attack, url, name, done)
+        await trio.sleep(0.5)
+        yield
+        done.set()
+
+
+class Chat:
+    """Alice writes, Bob hears."""
+
+    def __init__(self, alice, bob):
+        self.alice = alice
+        self.bob = bob
+        self.number = 0
+
+    async def go_on(self, rounds):
+        """How long each of so many messages took, in seconds."""
+        waits = []
+        for _ in range(rounds):
+            self.number += 1
+            started = trio.current_time()
+            text = f"message {self.number}"
+            await say(
+                self.alice,
+                {
+                    "id": 10 + self.number,
+                    "command": "send",
+                    "conversation": "d:alice:bob",
+                    "number": self.number,
+                    "tag": f"tag{self.number}",
+                    "text": text,
+                },
+            )
+            while text not in await self.bob.get_message():
+                pass
+            waits.append(trio.current_time() - started)
+            await trio.sleep(0.03)
+        return waits
+
+
+@asynccontextmanager
+async def chatting(url):
     async with connected(url) as alice, connected(url) as bob:
         await register(alice, "alice")
         await register(bob, "bob")
         await say(bob, {"id": 3, "command": "attach", "number": 0})
-        for number in range(1, rounds + 1):
-            started = trio.current_time()
-            text = f"message {number}"
-            await say(
-                alice,
-                {
-                    "id": 10 + number,
-                    "command": "send",
-                    "conversation": "d:alice:bob",
-                    "number": number,
-                    "tag": f"tag{number}",
-                    "text": text,
-                },
-            )
-            while text not in await bob.get_message():
-                pass
-            waits.append(trio.current_time() - started)
-            await trio.sleep(0.03)
-    return waits
+        yield Chat(alice, bob)
+
+
+ATTACKS = [flood, never_read, break_rules, guess, meddle, drip]
+CYCLES = 2
+"""Times of peace and of attack in turn: what the machine does otherwise falls on both alike."""
+
+
+BOUNDS = [(0.5, 10, 0.1), (0.95, 10, 0.75), (1.0, 10, 2.0)]
+"""For a share of the messages: how many times as long as in peace it may take, and the time in
+seconds that is well in any case. On a busy machine the median is some five times that of peace."""
+
+
+def at(share, waits):
+    """The wait that `share` of all do not exceed."""
+    return sorted(waits)[int(share * (len(waits) - 1))]
 
 
 async def test_two_users_chat_on_among_hostile_clients_and_memory_stays_bounded(tmp_path):
     limits = Limits(commands_per_s=100, burst=300)
     settings = MessengerSettings(limits=limits, argon2_memory_kib=1_024, argon2_time=1)
-    attacks = [flood, never_read, break_rules, guess, meddle, drip]
     config = NodeConfig(tmp_path, settings=settings)
+    peace, attack = [], []
     async with open_node(config) as node, trio.open_nursery() as nursery:
         gateway = await open_gateway(nursery, "127.0.0.1", 0, node, GatewayConfig(limits=limits))
         with trio.fail_after(100):
-            done = trio.Event()
-            async with trio.open_nursery() as hostile:
-                for attack in attacks:
-                    for n in range(DRIPPING if attack is drip else 1):
-                        name = f"{attack.__name__.replace('_', '-')}{n}"
-                        hostile.start_soon(for_ever, attack, gateway.ws_url, name, done)
-                await trio.sleep(0.5)
-                before = resident_bytes()
-                waits = sorted(await chat(gateway.ws_url, 50))
+            async with chatting(gateway.ws_url) as chat:
+                for cycle in range(CYCLES):
+                    peace += await chat.go_on(25)
+                    async with attacked(gateway.ws_url, cycle):
+                        if not cycle:
+                            before = resident_bytes()
+                        attack += await chat.go_on(40)
                 grown = resident_bytes() - before
-                done.set()
         statistics = gateway.statistics()
         assert statistics.faults == 0
         assert {4400, 4403, 4429, 1003, 1009} <= set(statistics.closed), statistics
         assert statistics.rate_limited > 0
-        assert grown < 100_000_000
-        assert waits[25] < 0.5, f"half of the messages took more than {waits[25]:.2f} s"
-        assert waits[-1] < 5, f"a message took {waits[-1]:.2f} s"
+        assert grown < 40_000_000
+        for share, factor, floor in BOUNDS:
+            felt, otherwise = at(share, attack), at(share, peace)
+            most = max(factor * otherwise, floor)
+            assert felt <= most, f"{share:.0%} took {felt:.3f} s, {otherwise:.3f} s in peace"
         await gateway.close()
