@@ -259,7 +259,7 @@ class Connection:
             patience = limits.ping_timeout_ms / 1000
             if self._meter is not None:
                 patience += self._meter.unanswered / SLOWEST
-            if heard > self._pinged:
+            if heard >= self._pinged:
                 self._pinged = None
             elif now - self._pinged > patience:
                 self.close(BROKE_OFF, "no sign of life", at_once=True)
