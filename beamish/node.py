@@ -29,27 +29,27 @@ from typing import Any
 import trio
 
 from actors import CallError, ExitReason, Ref, Signal, System, open_system
+from beamish.messenger.accounts.guesses import Guesses
+from beamish.messenger.accounts.passwords import Passwords
+from beamish.messenger.accounts.profiles import Profiles
+from beamish.messenger.accounts.tokens import new_device, new_token
 from beamish.messenger.connections import Connections
-from beamish.messenger.conversation import Conversation
-from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.conversation import Conversation
+from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.directory import Directory
 from beamish.messenger.environment import Environment
-from beamish.messenger.fan_out_window import FanOutWindow
 from beamish.messenger.faults import CrashInjector, NoFaults
-from beamish.messenger.guesses import Guesses
 from beamish.messenger.ids import USER_STREAM
-from beamish.messenger.journal_port import JournalPort, LogReader
 from beamish.messenger.lookout import Lookout
 from beamish.messenger.messages import CloseSession, Register
-from beamish.messenger.outbox import Outbox
-from beamish.messenger.passwords import Passwords
-from beamish.messenger.profiles import Profiles
-from beamish.messenger.session import Session
-from beamish.messenger.session_handle import SessionLink
+from beamish.messenger.sessions.outbox import Outbox
+from beamish.messenger.sessions.session import Session
+from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.messenger.settings import MessengerSettings
+from beamish.messenger.streams.journal_port import JournalPort, LogReader
 from beamish.messenger.sweeper import Sweeper
-from beamish.messenger.tokens import new_device, new_token
-from beamish.messenger.user import User
+from beamish.messenger.users.user import User
 from beamish.protocol import Codec, validators
 from beamish.protocol import Refusal as ProtocolRefusal
 from storage import Journal, Names, Refused, Scan, open_lmdb

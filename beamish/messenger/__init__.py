@@ -20,4 +20,8 @@ Three rules carry all of it:
 
 Streams: `u/<user>` is a user's inbox, `c/<conversation>` a conversation's log and
 `c/<conversation>#marks` the delivery and read levels of a group's members.
+
+Where things are: `conversations`, `users` and `sessions` each hold one kind of actor and its parts,
+`streams` how they read and write the journal, `accounts` what stands behind a login. What stands
+here is what all of them share: the messages between them, the services of a node, ids, settings.
 """

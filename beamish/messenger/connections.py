@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors import Ref
 from beamish.messenger.messages import Head
-from beamish.messenger.session_handle import SessionLink
+from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.protocol import CloseCode
 
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from beamish.messenger.accounts.guesses import Guesses
+from beamish.messenger.accounts.passwords import Passwords
+from beamish.messenger.accounts.profiles import Profiles
 from beamish.messenger.connections import Connections
-from beamish.messenger.fan_out_window import FanOutWindow
+from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.faults import CrashInjector
-from beamish.messenger.guesses import Guesses
-from beamish.messenger.journal_port import JournalPort, LogReader
-from beamish.messenger.passwords import Passwords
-from beamish.messenger.profiles import Profiles
 from beamish.messenger.settings import MessengerSettings
+from beamish.messenger.streams.journal_port import JournalPort, LogReader
 
 if TYPE_CHECKING:
     from beamish.messenger.directory import Directory

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors import Ref, Request
-from beamish.messenger.conversation_commands import Refusal
-from beamish.messenger.conversation_state import Interval, Member
-from beamish.messenger.log_part import LogPart
-from beamish.messenger.records import Record
-from beamish.messenger.user_state import Levels
-from beamish.messenger.visibility import Settings
+from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.state import Interval, Member
+from beamish.messenger.streams.log_part import LogPart
+from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.visibility import Settings
+from beamish.messenger.users.state import Levels
 from beamish.protocol import Item
 
 # -- to a conversation -----------------------------------------------------------------------------

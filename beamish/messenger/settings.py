@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from beamish.messenger.pages import check_room
+from beamish.messenger.sessions.pages import check_room
 from beamish.protocol import Limits
 
 MAX_IN_HAND = 8_000

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import trio
 
-from beamish.messenger.backlog import LOGOUT_WAITS_S
+from beamish.messenger.sessions.backlog import LOGOUT_WAITS_S
 from beamish.protocol import JSON
 from beamish.protocol.session import SessionClosed
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger.command_numbers import WINDOW, Result
-from beamish.messenger.conversation_commands import (
+from beamish.messenger.conversations.command_numbers import WINDOW, Result
+from beamish.messenger.conversations.commands import (
     CreateGroup,
     Invite,
     Join,
@@ -19,7 +19,7 @@ from beamish.messenger.conversation_commands import (
     SendText,
     SetRole,
 )
-from beamish.messenger.conversation_state import ConversationState, Draft, Interval
+from beamish.messenger.conversations.state import ConversationState, Draft, Interval
 
 GROUP = "g:aaaaaaaaaaaaaaaaaaaaaaaa"
 DIRECT = "d:alice:bob"

@@ -7,12 +7,12 @@ import trio
 
 from actors import CallError
 from actors.lifecycle import send_kill
-from beamish.messenger import user as user_module
-from beamish.messenger.command_numbers import Result
-from beamish.messenger.conversation_commands import Numbered, Refusal, SendText
-from beamish.messenger.conversation_state import ConversationState
-from beamish.messenger.device_check import DEVICES_UNASKED
-from beamish.messenger.user_state import UserState
+from beamish.messenger.conversations.command_numbers import Result
+from beamish.messenger.conversations.commands import Numbered, Refusal, SendText
+from beamish.messenger.conversations.device_check import DEVICES_UNASKED
+from beamish.messenger.conversations.state import ConversationState
+from beamish.messenger.users import user as user_module
+from beamish.messenger.users.state import UserState
 from beamish.protocol import Limits
 from tests.beamish.messenger.talker import Talker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from beamish.messenger.fan_out_window import SLICE, FanOutWindow
+from beamish.messenger.conversations.window import SLICE, FanOutWindow
 from beamish.messenger.messages import FanOutTurn
 from storage import Append
 

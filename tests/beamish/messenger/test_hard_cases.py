@@ -6,10 +6,10 @@ import msgpack
 import pytest
 import trio
 
-from beamish.messenger import batch as batch_module
+from beamish.messenger.conversations.group_marks import MarksState
 from beamish.messenger.faults import InjectedCrash, NoFaults
-from beamish.messenger.group_marks import MarksState
-from beamish.messenger.user_state import UserState, mark_bits
+from beamish.messenger.users import batch as batch_module
+from beamish.messenger.users.state import UserState, mark_bits
 from storage import Append, OutcomeUnknown, Refused
 from storage.operations import MAX_RECORD_BYTES
 from tests.beamish.messenger.talker import Refused as ClientRefused
@@ -293,7 +293,7 @@ async def test_a_replaced_session_never_closes_the_newer_one(make_world, autojum
         await trio.sleep(1)
         new = await world.talker("bob", token=token)
         assert old.outbox.closed
-        from beamish.messenger.session import Session
+        from beamish.messenger.sessions.session import Session
 
         original = Session.watch
         first = []

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger.outbox import Outbox
-from beamish.messenger.pages import ENVELOPE_BYTES, MEMBER_BYTES, fitting
+from beamish.messenger.sessions.outbox import Outbox
+from beamish.messenger.sessions.pages import ENVELOPE_BYTES, MEMBER_BYTES, fitting
 from beamish.messenger.settings import MessengerSettings
 from beamish.protocol import JSON, MSGPACK, Limits
 

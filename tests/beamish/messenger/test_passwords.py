@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from beamish.messenger.passwords import Passwords, PasswordsOverloaded, PasswordsUnwanted
+from beamish.messenger.accounts.passwords import Passwords, PasswordsOverloaded, PasswordsUnwanted
 from beamish.messenger.settings import MessengerSettings
 from beamish.protocol import JSON
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger import tokens
-from beamish.messenger.tokens import digest_of, new_device, new_token, read_token, same
+from beamish.messenger.accounts import tokens
+from beamish.messenger.accounts.tokens import digest_of, new_device, new_token, read_token, same
 from tests.beamish.messenger.talker import Refused
 
 USERS = st.from_regex(r"[a-z0-9._-]{1,64}", fullmatch=True)

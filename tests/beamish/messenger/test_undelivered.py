@@ -7,8 +7,8 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger.undelivered import Undelivered
-from beamish.messenger.user_state import Levels, UserState
+from beamish.messenger.users.state import Levels, UserState
+from beamish.messenger.users.undelivered import Undelivered
 from tests.beamish.messenger.test_user_state import mark, range_of
 
 

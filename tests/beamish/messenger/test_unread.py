@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger import unread as unread_module
-from beamish.messenger.log_part import LogPart
-from beamish.messenger.unread import MAX_RUNS, SHARE, Unread, seen_above
-from beamish.messenger.user_state import Held, UserState, mark_bits
-from beamish.messenger.visibility import visible_ranges
+from beamish.messenger.streams.log_part import LogPart
+from beamish.messenger.streams.visibility import visible_ranges
+from beamish.messenger.users import unread as unread_module
+from beamish.messenger.users.state import Held, UserState, mark_bits
+from beamish.messenger.users.unread import MAX_RUNS, SHARE, Unread, seen_above
 from tests.beamish.messenger.test_user_state import inbox, mark, range_of
 from tests.beamish.messenger.test_visibility import SETTINGS, kinds, log_of, seen_by_bob
 

@@ -6,7 +6,7 @@ import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger.user_state import Levels, Range, UserState, mark_bits
+from beamish.messenger.users.state import Levels, Range, UserState, mark_bits
 
 
 def range_of(conversation, first, last, others=None):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger.log_part import LogPart
-from beamish.messenger.records import Record
-from beamish.messenger.user_state import Held, UserState, mark_bits, marked_numbers
-from beamish.messenger.visibility import MAX_RANGE_RECORDS, Settings, visible_ranges
+from beamish.messenger.streams.log_part import LogPart
+from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.visibility import MAX_RANGE_RECORDS, Settings, visible_ranges
+from beamish.messenger.users.state import Held, UserState, mark_bits, marked_numbers
 
 SETTINGS = Settings("group", "Friends", True)
 BASE = {"at": 1, "by": "alice"}

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from beamish.messenger.connections import Connections
 from beamish.messenger.messages import Head
-from beamish.messenger.outbox import Outbox
-from beamish.messenger.session import Session
-from beamish.messenger.session_handle import SessionLink
+from beamish.messenger.sessions.outbox import Outbox
+from beamish.messenger.sessions.session import Session
+from beamish.messenger.sessions.session_handle import SessionLink
+from beamish.messenger.sessions.watcher import HINTS_AHEAD, HINTS_TOLD, Watcher
 from beamish.messenger.settings import MAX_IN_HAND, MessengerSettings
-from beamish.messenger.watcher import HINTS_AHEAD, HINTS_TOLD, Watcher
 from storage import Read
 
 DIRECT = "d:alice:bob"

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from actors import Signal
 from beamish.messenger.ids import conversation_stream
-from beamish.messenger.records import Record
+from beamish.messenger.streams.records import Record
 from storage import Journal, Operation, Read, Records, Refused
 
 R = TypeVar("R")

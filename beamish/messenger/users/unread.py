@@ -17,7 +17,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-from beamish.messenger.records import Record, role_change
+from beamish.messenger.streams.records import Record, role_change
 
 MAX_RUNS = 512
 SHARE = 128

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from beamish.messenger.records import Record
+from beamish.messenger.streams.records import Record
 
 
 class LogPart:

@@ -15,20 +15,20 @@ from typing import Any
 
 from actors import NO_REPLY, Actor, Answer, ExitReason, NoReply, ReplyTo, on
 from beamish.messenger import messages as m
-from beamish.messenger.command_numbers import Result
-from beamish.messenger.conversation_commands import CreateGroup, Numbered, Refusal, SendText
-from beamish.messenger.conversation_state import ConversationState, Draft, Interval
-from beamish.messenger.device_check import Checked, check_devices, refusal_of_device
+from beamish.messenger.conversations.command_numbers import Result
+from beamish.messenger.conversations.commands import CreateGroup, Numbered, Refusal, SendText
+from beamish.messenger.conversations.device_check import Checked, check_devices, refusal_of_device
+from beamish.messenger.conversations.fan_out import FanOut
+from beamish.messenger.conversations.group_marks import GroupMarks
+from beamish.messenger.conversations.state import ConversationState, Draft, Interval
 from beamish.messenger.environment import Environment
-from beamish.messenger.fan_out import FanOut
-from beamish.messenger.group_marks import GroupMarks
 from beamish.messenger.ids import conversation_stream, direct_users
-from beamish.messenger.journal_port import JournalUnavailable
-from beamish.messenger.records import Record
 from beamish.messenger.refusals import refusal_of
-from beamish.messenger.stream_writer import Proposal, StreamWriter
-from beamish.messenger.user_state import Levels
-from beamish.messenger.visibility import Settings
+from beamish.messenger.streams.journal_port import JournalUnavailable
+from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.stream_writer import Proposal, StreamWriter
+from beamish.messenger.streams.visibility import Settings
+from beamish.messenger.users.state import Levels
 
 MAX_BATCH = 256
 """Commands decided together."""

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import msgpack
 
 from beamish.messenger.ids import user_stream
-from beamish.messenger.inbox_items import inbox_items
-from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.messages import Acknowledge, NewInbox, PullTurn
-from beamish.messenger.records import Record
-from beamish.messenger.user_state import Fields
+from beamish.messenger.sessions.inbox_items import inbox_items
+from beamish.messenger.streams.journal_port import JournalUnavailable
+from beamish.messenger.streams.records import Record
+from beamish.messenger.users.state import Fields
 from beamish.protocol import Attach, Fetch
 from storage import Describe, Refused, StreamInfo
 
 if TYPE_CHECKING:
-    from beamish.messenger.session import Session
+    from beamish.messenger.sessions.session import Session
 
 PAGE_RECORDS = 64
 PAGE_BYTES = 128 << 10

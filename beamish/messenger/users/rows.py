@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from beamish.messenger.messages import Description
-from beamish.messenger.user_state import UserState
+from beamish.messenger.users.state import UserState
 
 
 def conversation_rows(

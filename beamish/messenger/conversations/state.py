@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from beamish.messenger.command_numbers import CommandNumbers, Result
-from beamish.messenger.conversation_commands import (
+from beamish.messenger.conversations.command_numbers import CommandNumbers, Result
+from beamish.messenger.conversations.commands import (
     Action,
     CreateGroup,
     Invite,
@@ -36,9 +36,9 @@ from beamish.messenger.conversation_commands import (
     SendText,
     SetRole,
 )
+from beamish.messenger.conversations.overlay import Overlay
 from beamish.messenger.ids import direct_users
-from beamish.messenger.overlay import Overlay
-from beamish.messenger.records import Fields
+from beamish.messenger.streams.records import Fields
 
 MEMBER_CAP = 1024
 """Most members of a group, by default: each message is written to every member's inbox."""

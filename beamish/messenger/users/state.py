@@ -1,6 +1,6 @@
 """A user's inbox, account and marks as a function of the user's stream.
 
-Pure, like `conversation_state`: `apply` takes committed records only, `propose_*` builds records
+Pure, like `conversations.state`: `apply` takes committed records only, `propose_*` builds records
 from levels that were asked for. A record's number in the stream is its number in the inbox; what
 devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
 
@@ -32,8 +32,8 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from beamish.messenger.undelivered import Undelivered
-from beamish.messenger.unread import Unread
+from beamish.messenger.users.undelivered import Undelivered
+from beamish.messenger.users.unread import Unread
 
 Fields = dict[str, Any]
 

@@ -20,13 +20,13 @@ import trio
 
 from actors import Answer, CallError, ReplyTo
 from beamish.messenger.ids import marks_stream
-from beamish.messenger.journal_port import JournalUnavailable
 from beamish.messenger.messages import MarksTurn, MemberMarks, Receipts
-from beamish.messenger.stream_writer import Proposal, StreamWriter
-from beamish.messenger.user_state import Levels, highest
+from beamish.messenger.streams.journal_port import JournalUnavailable
+from beamish.messenger.streams.stream_writer import Proposal, StreamWriter
+from beamish.messenger.users.state import Levels, highest
 
 if TYPE_CHECKING:
-    from beamish.messenger.conversation import Conversation
+    from beamish.messenger.conversations.conversation import Conversation
 
 Rows = tuple[tuple[str | None, Levels], ...]
 

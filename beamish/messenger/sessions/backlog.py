@@ -21,7 +21,7 @@ from beamish.messenger.messages import AnswersLate, CommandTurn
 from beamish.protocol import Item
 
 if TYPE_CHECKING:
-    from beamish.messenger.session import Session
+    from beamish.messenger.sessions.session import Session
 
 LOGOUT_WAITS_S = 5.0
 """Seconds that a logout waits at most for the answers to what was sent before it."""

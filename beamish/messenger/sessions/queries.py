@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from beamish import protocol as p
 from beamish.messenger import messages as m
-from beamish.messenger.conversation_commands import (
+from beamish.messenger.conversations.commands import (
     Action,
     CreateGroup,
     Invite,
@@ -23,12 +23,12 @@ from beamish.messenger.conversation_commands import (
     SetRole,
 )
 from beamish.messenger.ids import direct_users, group_id, is_conversation_id
-from beamish.messenger.inbox_rows import complete
-from beamish.messenger.pages import fitting, room_in_frame
-from beamish.messenger.records import Record
+from beamish.messenger.sessions.pages import fitting, room_in_frame
+from beamish.messenger.streams.records import Record
+from beamish.messenger.users.rows import complete
 
 if TYPE_CHECKING:
-    from beamish.messenger.session import Session
+    from beamish.messenger.sessions.session import Session
 
 PAGE_BYTES = 512 << 10
 """Bytes of records or rows in one answer, as encoded, if a frame holds so much; at least one."""

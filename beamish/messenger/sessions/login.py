@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from beamish.messenger import messages as m
-from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.accounts.passwords import PasswordsUnwanted
+from beamish.messenger.accounts.tokens import new_device, new_token, read_token, same
+from beamish.messenger.conversations.commands import Refusal
 from beamish.messenger.ids import is_user_name
-from beamish.messenger.passwords import PasswordsUnwanted
-from beamish.messenger.tokens import new_device, new_token, read_token, same
 from beamish.protocol import (
     VERSIONS,
     CloseCode,
@@ -31,7 +31,7 @@ from beamish.protocol import Refusal as ProtocolRefusal
 from beamish.version import VERSION
 
 if TYPE_CHECKING:
-    from beamish.messenger.session import Session
+    from beamish.messenger.sessions.session import Session
 
 SERVER = f"beamish/{VERSION}"
 MAX_FAILED_LOGINS = 5

@@ -22,12 +22,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from actors import CallError
-from beamish.messenger.conversation_commands import Numbered, Refusal
+from beamish.messenger.conversations.commands import Numbered, Refusal
 from beamish.messenger.messages import AccountOf
 
 if TYPE_CHECKING:
-    from beamish.messenger.conversation import Conversation
-    from beamish.messenger.conversation_state import ConversationState
+    from beamish.messenger.conversations.conversation import Conversation
+    from beamish.messenger.conversations.state import ConversationState
 
 DEVICES_UNASKED = 8
 """Devices of one user that a conversation remembers before it asks which of them exist."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors import Answer, Busy, CallError, CallTimeout, Ref
-from beamish.messenger.command_numbers import Result
-from beamish.messenger.conversation_commands import Numbered, Refusal
+from beamish.messenger.conversations.command_numbers import Result
+from beamish.messenger.conversations.commands import Numbered, Refusal
 from beamish.messenger.messages import LaneTurn
 
 if TYPE_CHECKING:
-    from beamish.messenger.session import Session
+    from beamish.messenger.sessions.session import Session
 
 MAX_ATTEMPTS = 10
 ANSWER_TIMEOUT_S = 60.0

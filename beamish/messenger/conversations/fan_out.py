@@ -1,7 +1,7 @@
 """Telling every member how far a conversation has come, until all of them hold it.
 
 One fan-out runs at a time; what is appended meanwhile only raises the next one's target. How many
-notices are in flight is bounded over the whole node; see `fan_out_window`. A notice says "reached
+notices are in flight is bounded over the whole node; see `window`. A notice says "reached
 n" and is answered with the record number that the member's inbox then holds, durably; only such
 answers count. When everybody holds the target, the stream is settled up to it. A notice that fails
 is repeated, the first time at once, then after growing pauses; a member that fails ten times in a
@@ -17,12 +17,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from actors import Answer, CallError
-from beamish.messenger.log_part import LogPart
 from beamish.messenger.messages import FanOutTurn, Reached, Rested
-from beamish.messenger.records import Record
+from beamish.messenger.streams.log_part import LogPart
+from beamish.messenger.streams.records import Record
 
 if TYPE_CHECKING:
-    from beamish.messenger.conversation import Conversation
+    from beamish.messenger.conversations.conversation import Conversation
 
 logger = logging.getLogger("beamish.messenger")
 

@@ -17,18 +17,18 @@ import trio
 
 from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
 from beamish.messenger import messages as m
-from beamish.messenger.batch import Batch
-from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.accounts.tokens import same
+from beamish.messenger.conversations.commands import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import user_stream
-from beamish.messenger.inbox_rows import conversation_rows
-from beamish.messenger.journal_port import JournalUnavailable
-from beamish.messenger.marks_debt import MarksDebt
 from beamish.messenger.refusals import refusal_of
-from beamish.messenger.stream_writer import StreamWriter
-from beamish.messenger.tokens import same
-from beamish.messenger.user_state import Fields, Levels, UserState
-from beamish.messenger.watcher import Watcher
+from beamish.messenger.sessions.watcher import Watcher
+from beamish.messenger.streams.journal_port import JournalUnavailable
+from beamish.messenger.streams.stream_writer import StreamWriter
+from beamish.messenger.users.batch import Batch
+from beamish.messenger.users.marks_debt import MarksDebt
+from beamish.messenger.users.rows import conversation_rows
+from beamish.messenger.users.state import Fields, Levels, UserState
 
 ACK_INTERVAL_S = 1.0
 """Least seconds between two appends that only raise delivered marks."""

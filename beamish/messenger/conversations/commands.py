@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from actors import Request
-from beamish.messenger.command_numbers import Result
+from beamish.messenger.conversations.command_numbers import Result
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from beamish.messenger.visibility import MAX_RANGE_BYTES
+from beamish.messenger.streams.visibility import MAX_RANGE_BYTES
 from beamish.protocol import Limits
 
 ENVELOPE_BYTES = 4_096

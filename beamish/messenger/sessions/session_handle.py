@@ -11,7 +11,7 @@ import trio
 
 from actors import Ref
 from beamish.messenger.messages import ClientItem, Disconnected
-from beamish.messenger.outbox import Outbox
+from beamish.messenger.sessions.outbox import Outbox
 from beamish.protocol import Item
 from beamish.protocol.session import SessionClosed
 

@@ -15,18 +15,18 @@ from typing import Any, TypeVar
 
 from actors import Actor, Answer, CalleeDied, CallError, Down, ExitReason, Ref, Request, on
 from beamish.messenger import messages as m
-from beamish.messenger.backlog import Backlog
-from beamish.messenger.conversation_commands import Refusal
+from beamish.messenger.accounts.passwords import PasswordsOverloaded, PasswordsUnwanted
+from beamish.messenger.conversations.commands import Refusal
 from beamish.messenger.environment import Environment
-from beamish.messenger.feed import Feed
-from beamish.messenger.journal_port import JournalUnavailable
-from beamish.messenger.lanes import Lanes
-from beamish.messenger.login import Login
-from beamish.messenger.passwords import PasswordsOverloaded, PasswordsUnwanted
-from beamish.messenger.queries import Queries
 from beamish.messenger.refusals import refusal_of
-from beamish.messenger.session_handle import SessionLink
-from beamish.messenger.watcher import HINTS_TOLD
+from beamish.messenger.sessions.backlog import Backlog
+from beamish.messenger.sessions.feed import Feed
+from beamish.messenger.sessions.lanes import Lanes
+from beamish.messenger.sessions.login import Login
+from beamish.messenger.sessions.queries import Queries
+from beamish.messenger.sessions.session_handle import SessionLink
+from beamish.messenger.sessions.watcher import HINTS_TOLD
+from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.protocol import (
     CloseCode,
     Codec,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from beamish.messenger.log_part import LogPart
-from beamish.messenger.records import Record, role_change
-from beamish.messenger.user_state import Held, Range, mark_bits
+from beamish.messenger.streams.log_part import LogPart
+from beamish.messenger.streams.records import Record, role_change
+from beamish.messenger.users.state import Held, Range, mark_bits
 
 MAX_RANGE_RECORDS = 128
 """Records in one range at most, so that a device's page of updates is bounded."""

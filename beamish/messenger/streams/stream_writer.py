@@ -14,7 +14,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from beamish.messenger.journal_port import PAGE_BYTES, PAGE_RECORDS, JournalPort, JournalUnavailable
+from beamish.messenger.streams.journal_port import (
+    PAGE_BYTES,
+    PAGE_RECORDS,
+    JournalPort,
+    JournalUnavailable,
+)
 from storage import (
     Append,
     Appended,

@@ -16,7 +16,7 @@ from beamish.messenger.ids import direct_users
 from beamish.messenger.messages import DebtTurn, MemberMarks, Receipts
 
 if TYPE_CHECKING:
-    from beamish.messenger.user import User
+    from beamish.messenger.users.user import User
 
 SLICE = 64
 """Notices sent in one turn."""

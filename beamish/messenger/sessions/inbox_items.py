@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from beamish.messenger.records import Record
-from beamish.messenger.user_state import Fields
+from beamish.messenger.streams.records import Record
+from beamish.messenger.users.state import Fields
 from beamish.protocol import Codec
 
 

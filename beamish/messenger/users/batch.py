@@ -15,13 +15,13 @@ import msgpack
 
 from actors import CallError, ReplyTo
 from beamish.messenger import messages as m
-from beamish.messenger.conversation_commands import Refusal
-from beamish.messenger.journal_port import LogReader
-from beamish.messenger.log_part import LogPart
-from beamish.messenger.records import Record
-from beamish.messenger.stream_writer import Proposal
-from beamish.messenger.unread import seen_above
-from beamish.messenger.user_state import (
+from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.streams.journal_port import LogReader
+from beamish.messenger.streams.log_part import LogPart
+from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.stream_writer import Proposal
+from beamish.messenger.streams.visibility import visible_ranges
+from beamish.messenger.users.state import (
     MAX_MARKS,
     Fields,
     Held,
@@ -30,7 +30,7 @@ from beamish.messenger.user_state import (
     UserState,
     highest,
 )
-from beamish.messenger.visibility import visible_ranges
+from beamish.messenger.users.unread import seen_above
 
 MAX_CATCH_UP = 2_048
 """Records of one conversation taken in by one batch; the notice is answered with how far it got."""

@@ -1,0 +1,1 @@
+"""What stands behind a login: passwords, tokens, who may try how often."""

@@ -1,0 +1,1 @@
+"""The actor of a conversation: deciding commands, fanning out, gathering marks."""

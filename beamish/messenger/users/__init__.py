@@ -1,0 +1,1 @@
+"""The actor of a user: the inbox, the account, the marks."""
