@@ -342,5 +342,5 @@ class _Run:
             skipped_lines=self.plan.skipped_lines,
             setup_s=round(self.setup_s, 3),
             history_s=round(self.history_s, 3),
-            failures=self.failures,
+            failures=list(self.failures),
         )

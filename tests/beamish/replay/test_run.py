@@ -352,6 +352,7 @@ async def test_an_account_on_the_way_counts_what_was_played_and_nothing_against_
     node: FakeNode, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     progress, accounts = Progress(), []
+    node.refuse_text = "/me stops"  # the last line: what goes wrong later is not in an account
 
     async def look() -> None:
         while True:
@@ -360,8 +361,10 @@ async def test_an_account_on_the_way_counts_what_was_played_and_nothing_against_
             await trio.sleep(0.05)
 
     nursery.start_soon(look)
-    await play(sample(), settings(), progress=progress, opener=node.open)
+    report = await play(sample(), settings(), progress=progress, opener=node.open)
     nursery.cancel_scope.cancel()
+    assert report.failures
+    assert accounts[0].failures == []
     assert [account.acknowledged for account in accounts] == sorted(
         account.acknowledged for account in accounts
     )
