@@ -169,7 +169,7 @@ async def test_health_says_whether_sessions_are_taken(open_port):
         (b"GET /" + b"x" * 3_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"GET /" + b"x" * 100_000, 414),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 9_000 + b"\r\n\r\n", 431),
-        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200_000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 50_000, 431),
         (b"\x16\x03\x01" + bytes(5_000), 414),
     ],
     ids=lambda value: str(value[:24]) if isinstance(value, bytes) else str(value),
