@@ -12,11 +12,9 @@ from actors import (
     CalleeDied,
     Crashed,
     Down,
-    Exit,
     Ignore,
     Ignored,
     Killed,
-    NoProc,
     Normal,
     Shutdown,
     Signal,
@@ -360,79 +358,7 @@ async def test_an_actor_with_a_parked_handler_takes_no_other_message(autojump_cl
         assert trio.current_time() >= 5
 
 
-# -- the table of exit signals ------------------------------------------------------------------
-#    (reason, target traps, from a link) -> what the target does
-
-
-@pytest.mark.parametrize("reason", [Normal(), Shutdown(), CRASH, Killed(), NoProc()])
-@pytest.mark.parametrize("traps", [False, True])
-async def test_an_exit_signal_from_another_actor(reason, traps):
-    log = []
-    async with open_system() as system:
-        target = await system.spawn(Worker, trap=traps, log=log)
-        sender = await system.spawn(Worker)
-        await sender.call(DoSync(lambda me: me.exit(target, reason)))
-        await wait_all_tasks_blocked()
-        if traps:
-            assert seen(target) == [Exit(sender, reason)]
-        elif reason == Normal():
-            assert target.is_alive()
-        else:
-            assert target.exit_reason == reason
-            assert log == [], "terminate does not run for a signal that is not trapped"
-
-
-@pytest.mark.parametrize("traps", [False, True])
-async def test_normal_sent_to_oneself_ends(traps):
-    async with open_system() as system:
-        target = await system.spawn(Worker, trap=traps)
-        await target.call(DoSync(lambda me: me.exit(me.ref, Normal())))
-        await wait_all_tasks_blocked()
-        assert target.is_alive() == traps
-
-
-@pytest.mark.parametrize("traps", [False, True])
-async def test_kill_cannot_be_trapped_but_passes_on_as_killed(traps):
-    async with open_system() as system:
-        target = await system.spawn(Worker, trap=True)
-        linked = await system.spawn(Worker, trap=traps)
-        await linked.call(DoSync(lambda me: me.link(target)))
-        await linked.call(DoSync(lambda me: me.kill(target)))
-        await wait_all_tasks_blocked()
-        assert target.exit_reason == Killed()
-        if traps:
-            assert seen(linked) == [Exit(target, Killed())]
-        else:
-            assert linked.exit_reason == Killed()
-
-
-@pytest.mark.parametrize("reason", [Normal(), Shutdown(), Shutdown("x"), CRASH])
-@pytest.mark.parametrize("traps", [False, True])
-async def test_what_a_linked_actor_hears(reason, traps):
-    async with open_system() as system:
-        one = await system.spawn(Worker)
-        two = await system.spawn(Worker, trap=traps)
-        await two.call(DoSync(lambda me: me.link(one)))
-        await one.call(DoSync(lambda me: me.stop(reason)))
-        await wait_all_tasks_blocked()
-        if traps:
-            assert seen(two) == [Exit(one, reason)]
-        elif reason == Normal():
-            assert two.is_alive()
-            assert two.links is None
-        else:
-            assert two.exit_reason == reason
-
-
-@pytest.mark.parametrize("reason", [Normal(), Shutdown(), CRASH])
-async def test_a_parents_end_terminates_a_child_that_traps_exits(reason):
-    log = []
-    async with open_system() as system:
-        parent = await system.spawn(Worker)
-        child = await parent.call(Do(lambda me: me.spawn(Worker, trap=True, log=log)))
-        await parent.call(DoSync(lambda me: me.stop(reason)))
-        assert await system.join(child) == reason
-        assert log == [("terminate", reason)]
+# -- exit signals and links: what is not a row of test_exit_table.py -----------------------------
 
 
 async def test_an_unlinked_child_outlives_its_parent():
@@ -442,18 +368,6 @@ async def test_an_unlinked_child_outlives_its_parent():
         system.kill(parent)
         await wait_all_tasks_blocked()
         assert child.is_alive()
-
-
-async def test_linking_with_a_dead_actor_is_a_noproc_signal():
-    async with open_system() as system:
-        dead = await system.spawn(Worker)
-        system.kill(dead)
-        await system.join(dead)
-        trapping, plain = await system.spawn(Worker, trap=True), await system.spawn(Worker)
-        await trapping.call(DoSync(lambda me: me.link(dead)))
-        assert await trapping.call(Get()) == [Exit(dead, NoProc())]
-        plain.cast(DoSync(lambda me: me.link(dead)))
-        assert await system.join(plain) == NoProc()
 
 
 async def test_unlinked_actors_hear_nothing():
@@ -492,15 +406,6 @@ async def test_each_monitor_brings_exactly_one_down():
         assert await watcher.call(Get()) == [Down(one, target, CRASH), Down(two, target, CRASH)]
 
 
-async def test_monitoring_a_dead_actor_brings_noproc():
-    async with open_system() as system:
-        target, watcher = await system.spawn(Worker), await system.spawn(Worker)
-        system.kill(target)
-        await system.join(target)
-        record = await watcher.call(DoSync(lambda me: me.monitor(target)))
-        assert await watcher.call(Get()) == [Down(record, target, NoProc())]
-
-
 async def test_down_comes_after_the_targets_last_message_and_act():
     log = []
     async with open_system() as system:
@@ -518,25 +423,6 @@ async def test_down_comes_after_the_targets_last_message_and_act():
         await system.join(target)
         assert await watcher.call(Get()) == ["last words", Down(record, target, Normal())]
         assert log == [target]
-
-
-@pytest.mark.parametrize("flush", [True, False])
-async def test_demonitor_flushes_a_down_that_waits(flush):
-    async with open_system() as system:
-        target, watcher = await system.spawn(Worker), await system.spawn(Worker)
-
-        async def watch(me):
-            record = me.monitor(target)
-            kept = me.monitor(target)
-            system.kill(target)
-            await me.sleep(0.01)
-            me.demonitor(record, flush=flush)
-            return kept
-
-        kept = await watcher.call(Do(watch))
-        downs = await watcher.call(Get())
-        assert Down(kept, target, Killed()) in downs
-        assert len(downs) == (1 if flush else 2)
 
 
 async def test_demonitor_leaves_nothing_at_the_target():
