@@ -82,8 +82,8 @@ async def _await_start(ref: LocalRef, wait: Wait, current: LocalRef | None) -> N
     except BaseException:
         send_kill(ref)
         raise
-    if isinstance(wait.error, Unwind):
-        send_kill(ref)
+    if wait.error is not None and not isinstance(wait.error, StartFailed):
+        send_kill(ref)  # the waiter was unwound, or given up by a cancel scope of its handler
 
 
 def create(

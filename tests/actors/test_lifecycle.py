@@ -191,6 +191,21 @@ async def test_a_spawn_that_is_cancelled_leaves_no_actor():
         assert system.whereis("it") is None
 
 
+async def test_a_spawn_that_a_handler_gives_up_leaves_no_child(autojump_clock):
+    async def start(me):
+        with trio.move_on_after(1) as scope:
+            await me.spawn(Starting, lambda child: child.sleep(100), name="it")
+        return scope.cancelled_caught
+
+    async with open_system() as system:
+        parent = await system.spawn(Worker, trap=True)
+        assert await parent.call(Do(start))
+        await wait_all_tasks_blocked()
+        assert system.actors() == (parent,)
+        assert system.whereis("it") is None
+        assert seen(parent) == []
+
+
 async def test_a_parent_killed_while_it_starts_a_child_leaves_no_child():
     async with open_system() as system:
         parent = await system.spawn(Worker)
