@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import machine
+from bench import machine, peers
 from bench.harness import BenchError, Result, Run, execute, to_json
 from bench.table import show
 
@@ -28,24 +28,30 @@ def main(name: str, *, quick: bool, only: str | None, file: Path | None) -> None
     machine.require_linux()
     console = Console()
     runs: tuple[Run, ...] = importlib.import_module(f"bench.{name}").RUNS
-    known = [figure.name for run in runs for figure in run.figures]
+    known = [figure.name for run in runs for figure in run.all_figures]
     if only is not None and only not in known:
         raise click.BadParameter(
             f"no such figure; {name} has {', '.join(known)}", param_hint="--only"
         )
-    chosen = [run for run in runs if only is None or only in [f.name for f in run.figures]]
+    if only is None:
+        chosen = [run for run in runs if not (quick and run.long)]
+    else:
+        chosen = [run for run in runs if only in [f.name for f in run.all_figures]]
+    wanted = {peer for run in chosen for peer in run.peers}
+    absent = {peer: how for peer, how in peers.absent().items() if peer in wanted}
     described = machine.describe()
     results: list[Result] = []
     try:
         with console.status("") as status:
             results.extend(
-                execute(run, quick=quick, only=only, progress=status.update) for run in chosen
+                execute(run, quick=quick, only=only, absent=absent, progress=status.update)
+                for run in chosen
             )
     except BenchError as error:
         raise click.ClickException(str(error)) from error
-    show(console, f"{name}{', quick' if quick else ''}", results, described)
+    show(console, f"{name}{', quick' if quick else ''}", results, described, absent)
     if file is not None:
-        document = to_json(name, results, quick=quick, machine=described)
+        document = to_json(name, results, quick=quick, machine=described, absent=absent)
         file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,208 +1,107 @@
-"""The runtime's figures: casts, calls, supervised starts, memory of an idle actor.
+"""The runtime's figures, their peers and their bars.
 
-Every actor here is supervised by a dynamic supervisor, every call carries a deadline, and crash
-reports are on: the path that a program takes, nothing switched off. Work is driven from inside an
-actor, as most work is. The peer is what one would write on bare trio: a task and a memory channel
-for each "actor".
+`runtime_programs` says what is measured of casts, calls, starts and memory, `runtime_failures` of
+crashes and stops, `runtime_scale` of many messages and actors. The peers: what one would write on
+bare trio (`runtime_peers`), Erlang/OTP with one scheduler (`otp`), and pykka (`pykka_peer`).
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-
-from actors import Actor, Ref, Request, System, on, open_system
-from bench.harness import Figure, Run
-from bench.machine import rss_bytes
-from supervision import ChildSpec, DynamicSupervisor, StartChild
-
-BATCH = 1_000
-"""Casts between two confirmations; well inside the mailbox bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bump:
-    """A cast to count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Total(Request[int]):
-    """How many casts have been handled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Casts(Request[float]):
-    """Cast `count` messages at `target`; answered with the seconds until all are handled."""
-
-    target: Ref
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Calls(Request[float]):
-    """Call `target` `count` times; answered with the seconds taken."""
-
-    target: Ref
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Starts(Request[float]):
-    """Start `count` children under `supervisor`; answered with the seconds taken."""
-
-    supervisor: Ref
-    count: int
-
-
-class Counter(Actor):
-    """Counts what it is sent."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    @on(Bump)
-    def bump(self, _: Bump) -> None:
-        """Count one."""
-        self.count += 1
-
-    @on(Total)
-    def total(self, _: Total) -> int:
-        """Tell."""
-        return self.count
-
-
-class Driver(Actor):
-    """Sends the load, so that it comes from actor to actor."""
-
-    @on(Casts)
-    async def casts(self, request: Casts) -> float:
-        """Batches of casts, each confirmed by a call that can only be answered after them."""
-        target, message = request.target, Bump()
-        began = time.perf_counter()
-        for _ in range(request.count // BATCH):
-            for _ in range(BATCH):
-                target.cast(message)
-            await target.call(Total(), timeout=60.0)
-        return time.perf_counter() - began
-
-    @on(Calls)
-    async def calls(self, request: Calls) -> float:
-        """One call after another, each with OTP's default deadline."""
-        target, message = request.target, Total()
-        began = time.perf_counter()
-        for _ in range(request.count):
-            await target.call(message, timeout=5.0)
-        return time.perf_counter() - began
-
-    @on(Starts)
-    async def starts(self, request: Starts) -> float:
-        """One acknowledged start after another."""
-        began = time.perf_counter()
-        for number in range(request.count):
-            await request.supervisor.call(StartChild(child(number)), timeout=5.0)
-        return time.perf_counter() - began
-
-
-def child(number: int) -> ChildSpec:
-    """The spec of one counter."""
-    return ChildSpec(id=number, actor=Counter, restart="temporary")
-
-
-async def supervised(system: System) -> tuple[Ref, Ref, Ref]:
-    """A dynamic supervisor, a driver and a counter, both its children."""
-    supervisor = await system.spawn(DynamicSupervisor)
-    driver = await supervisor.call(StartChild(ChildSpec(id="driver", actor=Driver)))
-    counter = await supervisor.call(StartChild(child(0)))
-    return supervisor, driver, counter
-
-
-async def casts(count: int) -> dict[str, float]:
-    """Casts from one actor to another; one counts when it has been handled."""
-    async with open_system("bench") as system:
-        _, driver, counter = await supervised(system)
-        await driver.call(Casts(counter, BATCH), timeout=60.0)
-        seconds = await driver.call(Casts(counter, count), timeout=600.0)
-        handled = await counter.call(Total())
-    if handled != count + BATCH:
-        raise RuntimeError(f"{handled} of {count + BATCH} casts were handled.")
-    return {"casts_per_s": count / seconds}
-
-
-async def calls(count: int) -> dict[str, float]:
-    """Calls with a deadline from one actor to another that is idle."""
-    async with open_system("bench") as system:
-        _, driver, counter = await supervised(system)
-        await driver.call(Calls(counter, 1_000), timeout=60.0)
-        seconds = await driver.call(Calls(counter, count), timeout=600.0)
-    return {"calls_per_s": count / seconds}
-
-
-async def starts(count: int) -> dict[str, float]:
-    """Acknowledged starts under a supervisor: init has run and the supervisor lists the child."""
-    async with open_system("bench") as system:
-        supervisor, driver, _ = await supervised(system)
-        seconds = await driver.call(Starts(supervisor, count), timeout=600.0)
-    return {"starts_per_s": count / seconds}
-
-
-async def memory(actors: int) -> dict[str, float]:
-    """RSS growth by idle supervised actors that have each handled a message."""
-    async with open_system("bench") as system:
-        supervisor, driver, _ = await supervised(system)
-        await driver.call(Starts(supervisor, 1_000), timeout=60.0)
-        before = rss_bytes()
-        refs = []
-        for number in range(actors):
-            ref = await supervisor.call(StartChild(child(1_000 + number)))
-            ref.cast(Bump())
-            refs.append(ref)
-        for ref in refs:
-            if await ref.call(Total()) != 1:
-                raise RuntimeError("An actor has not handled its message.")
-        grown = rss_bytes() - before
-    return {"bytes_per_actor": grown / actors}
-
+from bench import runtime_failures, runtime_scale
+from bench.harness import Bar, Comparison, Figure, Run
+from bench.peers import OTP, PYKKA
 
 PEER = "bench.runtime_peers"
-RUNS = (
-    Run(
-        "casts",
-        "bench.runtime:casts",
-        (Figure("casts_per_s", "1/s", "higher", "casts, counted when handled"),),
-        full={"count": 1_000_000},
-        quick={"count": 20_000},
-        peers={"trio channel": f"{PEER}:casts"},
+CASTS = Run(
+    "casts",
+    "bench.runtime_programs:casts",
+    (Figure("casts_per_s", "1/s", "higher", "casts, counted when handled"),),
+    full={"count": 1_000_000},
+    quick={"count": 20_000},
+    peers={
+        "trio channel": f"{PEER}:casts",
+        OTP: "bench.otp:casts",
+        PYKKA: "bench.pykka_peer:casts",
+    },
+    peer_full={PYKKA: {"count": 200_000}},
+    comparisons=(
+        Comparison("cast_vs_otp", "casts_per_s", OTP, Bar(">=", 0.4), "rate / gen_server:cast"),
+        Comparison("cast_vs_pykka", "casts_per_s", PYKKA, Bar(">=", 10), "rate / pykka's tell"),
     ),
-    Run(
-        "calls",
-        "bench.runtime:calls",
-        (Figure("calls_per_s", "1/s", "higher", "calls with a deadline to an idle actor"),),
-        full={"count": 300_000},
-        quick={"count": 5_000},
-        peers={"trio channel": f"{PEER}:calls"},
+)
+CALLS = Run(
+    "calls",
+    "bench.runtime_programs:calls",
+    (Figure("calls_per_s", "1/s", "higher", "calls with a deadline to an idle actor"),),
+    full={"count": 300_000},
+    quick={"count": 5_000},
+    peers={
+        "trio channel": f"{PEER}:calls",
+        OTP: "bench.otp:calls",
+        PYKKA: "bench.pykka_peer:calls",
+    },
+    peer_full={PYKKA: {"count": 30_000}},
+    comparisons=(
+        Comparison("call_vs_otp", "calls_per_s", OTP, Bar(">=", 1.5), "rate / gen_server:call"),
+        Comparison("call_vs_pykka", "calls_per_s", PYKKA, Bar(">=", 10), "rate / pykka's ask"),
     ),
-    Run(
-        "starts",
-        "bench.runtime:starts",
-        (Figure("starts_per_s", "1/s", "higher", "supervised starts, init has run"),),
-        full={"count": 30_000},
-        quick={"count": 1_000},
-        peers={"trio nursery": f"{PEER}:starts"},
-    ),
-    Run(
-        "memory",
-        "bench.runtime:memory",
-        (
-            Figure(
-                "bytes_per_actor",
-                "bytes",
-                "lower",
-                "RSS growth by an idle supervised actor that handled a message",
-            ),
+)
+ASYNC_CALLS = Run(
+    "async calls",
+    "bench.runtime_programs:async_calls",
+    (Figure("async_calls_per_s", "1/s", "higher", "the same, an async def that does not wait"),),
+    full={"count": 300_000},
+    quick={"count": 5_000},
+    peers={OTP: "bench.otp:calls"},
+    comparisons=(
+        Comparison(
+            "call_async_vs_otp", "async_calls_per_s", OTP, Bar(">=", 1), "rate / gen_server:call"
         ),
-        full={"actors": 100_000},
-        quick={"actors": 5_000},
-        peers={"trio task": f"{PEER}:memory"},
-        rounds=3,
     ),
+)
+SHARED_CALLS = Run(
+    "shared calls",
+    "bench.runtime_programs:shared_calls",
+    (Figure("shared_calls_per_s", "1/s", "higher", "calls of one actor by 100 at once"),),
+    full={"count": 300_000},
+    quick={"count": 5_000},
+    peers={OTP: "bench.otp:shared_calls"},
+    comparisons=(
+        Comparison(
+            "call_shared_vs_otp", "shared_calls_per_s", OTP, Bar(">=", 0.6), "rate / the same there"
+        ),
+    ),
+)
+STARTS = Run(
+    "starts",
+    "bench.runtime_programs:starts",
+    (Figure("starts_per_s", "1/s", "higher", "supervised starts, init has run"),),
+    full={"count": 30_000},
+    quick={"count": 1_000},
+    peers={"trio nursery": f"{PEER}:starts", OTP: "bench.otp:starts"},
+    comparisons=(
+        Comparison(
+            "start_vs_otp", "starts_per_s", OTP, Bar(">=", 1), "rate / supervisor:start_child"
+        ),
+    ),
+)
+MEMORY_ABOUT = "RSS growth by an idle supervised actor that handled a message"
+MEMORY = Run(
+    "memory",
+    "bench.runtime_programs:memory",
+    (Figure("bytes_per_actor", "bytes", "lower", MEMORY_ABOUT),),
+    full={"actors": 100_000},
+    quick={"actors": 5_000},
+    peers={"trio task": f"{PEER}:memory", OTP: "bench.otp:memory"},
+    comparisons=(
+        Comparison(
+            "memory_vs_otp", "bytes_per_actor", OTP, Bar("<=", 0.35), "bytes / of a gen_server"
+        ),
+    ),
+    rounds=3,
+)
+RUNS = (
+    *(CASTS, CALLS, ASYNC_CALLS, SHARED_CALLS, STARTS, MEMORY),
+    *runtime_failures.RUNS,
+    *runtime_scale.RUNS,
 )

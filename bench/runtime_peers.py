@@ -11,7 +11,7 @@ import trio.testing
 from bench.machine import rss_bytes
 
 BATCH = 1_000
-"""Messages between two confirmations, as in `bench.runtime`."""
+"""Messages between two confirmations, as in `bench.runtime_programs`."""
 
 
 class Total:

@@ -9,7 +9,16 @@ import pytest
 from rich.console import Console
 
 from bench import machine
-from bench.harness import BenchError, Figure, Run, execute, sample_in_process, to_json
+from bench.harness import (
+    Bar,
+    BenchError,
+    Comparison,
+    Figure,
+    Run,
+    execute,
+    sample_in_process,
+    to_json,
+)
 from bench.table import show
 
 SPEED = Figure("speed", "1/s", "higher", "how fast")
@@ -71,6 +80,85 @@ def test_quick_takes_the_small_options_once():
 
     execute(run_of(full={"n": 9}, quick={"n": 1}), quick=True, sampler=sampler)
     assert seen == [("ours", {"n": 1}), ("theirs", {"n": 1})]
+
+
+FASTER = Comparison("faster", "speed", "other", Bar(">=", 2), "ours / theirs")
+
+
+def test_a_comparison_is_the_ratio_as_a_figure_that_knows_its_bar():
+    sampler, _ = scripted({"ours": [{"speed": 6, "size": 2}], "theirs": [{"speed": 4}]})
+    result = execute(run_of(rounds=1, comparisons=(FASTER,)), quick=False, sampler=sampler)
+    assert result.figures["faster"].value == 1.5
+    shown = to_json("b", [result], quick=False, machine={})["figures"]["faster"]
+    assert shown == {
+        "value": 1.5,
+        "samples": [1.5],
+        "unit": "ratio",
+        "better": "higher",
+        "about": "ours / theirs",
+        "bar": ">= 2",
+        "reached": False,
+    }
+
+
+def test_only_a_comparison_shows_it_with_what_it_compares():
+    sampler, _ = scripted({"ours": [{"speed": 6, "size": 2}], "theirs": [{"speed": 4, "size": 1}]})
+    run = run_of(rounds=1, comparisons=(FASTER,))
+    result = execute(run, quick=False, only="faster", sampler=sampler)
+    assert set(result.figures) == {"speed", "faster"}
+    assert set(result.peers["other"]) == {"speed"}
+
+
+def test_an_absent_peer_is_not_sampled_and_its_comparisons_are_left_out():
+    sampler, asked = scripted({"ours": [{"speed": 6, "size": 2}]})
+    run = run_of(rounds=1, comparisons=(FASTER,))
+    result = execute(run, quick=False, absent=["other"], sampler=sampler)
+    assert asked == ["ours"]
+    assert set(result.figures) == {"speed", "size"}
+    assert result.peers == {}
+    absent = {"other": "buy one"}
+    document = to_json("b", [result], quick=False, machine={}, absent=absent)
+    assert document["absent"] == {"other": "buy one"}
+    out = io.StringIO()
+    show(Console(file=out, width=120), "b", [result], machine.describe(), absent)
+    assert "Not on this machine, so without ratios: other (buy one)." in out.getvalue()
+
+
+def test_a_slow_peer_has_an_extent_of_its_own_except_in_a_quick_run():
+    seen = []
+
+    def sampler(program, options):
+        seen.append((program, options))
+        return {"speed": 1, "size": 1}
+
+    run = run_of(full={"n": 9}, quick={"n": 1}, peer_full={"other": {"n": 2}}, rounds=1)
+    execute(run, quick=False, sampler=sampler)
+    execute(run, quick=True, sampler=sampler)
+    assert seen == [
+        ("ours", {"n": 9}),
+        ("theirs", {"n": 2}),
+        ("ours", {"n": 1}),
+        ("theirs", {"n": 1}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bar", "below", "at", "above"),
+    [(Bar(">=", 2), False, True, True), (Bar("<=", 2), True, True, False)],
+)
+def test_a_bar_includes_its_bound(bar, below, at, above):
+    assert [bar.reached_by(value) for value in (1.9, 2, 2.1)] == [below, at, above]
+
+
+def test_the_table_says_of_each_bar_whether_it_is_reached():
+    sampler, _ = scripted({"ours": [{"speed": 6, "size": 2}], "theirs": [{"speed": 4}]})
+    figures = (SPEED, Figure("size", "bytes", "lower", "how big", Bar("<=", 2)))
+    run = run_of(rounds=1, figures=figures, comparisons=(FASTER,))
+    result = execute(run, quick=False, sampler=sampler)
+    out = io.StringIO()
+    show(Console(file=out, width=140), "b", [result], machine.describe())
+    assert ">= 2 MISSED" in out.getvalue()
+    assert "<= 2 reached" in out.getvalue()
 
 
 def test_only_keeps_one_figure():
