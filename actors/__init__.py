@@ -1,4 +1,4 @@
-"""Erlang/OTP's process model on trio: actors, links, monitors, exit reasons, timers, names.
+"""Erlang/OTP's process model on trio: actors, links, monitors, exit reasons, timers, names, groups.
 
 An actor is an object with a mailbox. It handles one message at a time, may crash without harming
 others, and is seen only through its `Ref`::
@@ -21,7 +21,7 @@ others, and is seen only through its `Ref`::
         assert await counter.call(Add(3)) == 8
 
 `Actor` describes the life of an actor, `Ref` what others may do with it, `open_system` the world
-around both.
+around both; `Registry` and `Groups` find actors by keys and by the groups they have joined.
 """
 
 from actors.actor import Actor
@@ -43,15 +43,26 @@ from actors.errors import (
     Unwind,
     WaitTimeout,
 )
+from actors.groups import Groups, Joined, Left
 from actors.handlers import on
 from actors.links import MonitorRef
 from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request
 from actors.portal import Portal
 from actors.reasons import Crashed, ExitReason, Ignored, Killed, NoProc, Normal, Shutdown
 from actors.ref import LocalRef, Ref
+from actors.registrations import (
+    AlreadyRegistered,
+    Entry,
+    NotRegistered,
+    Registered,
+    Unregistered,
+    ValueUpdated,
+)
+from actors.registry import Registry
 from actors.reply import ReplyTo
 from actors.reports import CrashReport, LongHandler, Report, ZombieReport
 from actors.signals import Signal
+from actors.subscriptions import Change, FellBehind, Subscription
 from actors.system import System, open_system
 from actors.task_actor import TaskActor
 from actors.timers import TimerRef
@@ -60,6 +71,7 @@ __all__ = [
     "NO_REPLY",
     "Actor",
     "ActorError",
+    "AlreadyRegistered",
     "AlreadyStarted",
     "Answer",
     "Busy",
@@ -67,14 +79,20 @@ __all__ = [
     "CallError",
     "CallTimeout",
     "CalleeDied",
+    "Change",
     "CrashReport",
     "Crashed",
     "Down",
+    "Entry",
     "Exit",
     "ExitReason",
+    "FellBehind",
+    "Groups",
     "Ignore",
     "Ignored",
+    "Joined",
     "Killed",
+    "Left",
     "LeftOpen",
     "LocalRef",
     "LongHandler",
@@ -82,8 +100,11 @@ __all__ = [
     "NoProc",
     "NoReply",
     "Normal",
+    "NotRegistered",
     "Portal",
     "Ref",
+    "Registered",
+    "Registry",
     "Reject",
     "ReplyTo",
     "Report",
@@ -92,12 +113,15 @@ __all__ = [
     "Signal",
     "StartFailed",
     "Stop",
+    "Subscription",
     "System",
     "SystemStopped",
     "TaskActor",
     "TimerRef",
     "Unhandled",
+    "Unregistered",
     "Unwind",
+    "ValueUpdated",
     "WaitTimeout",
     "ZombieReport",
     "on",

@@ -22,15 +22,36 @@ if TYPE_CHECKING:
     from actors.ref import LocalRef
 
 
-class MonitorRef:
+class Watch:
+    """Something of the runtime's that is told when `ref` ends, once, unless it was untied before.
+
+    Made active by ``tie(ref, "watchers", watch)``. Compare by identity.
+    """
+
+    __slots__ = ("ref",)
+
+    ref: LocalRef
+
+    def ended(self, reason: ExitReason, /) -> None:
+        """`ref` has ended. Runs inside its finalization: no user code, must not raise."""
+        raise NotImplementedError
+
+
+class MonitorRef(Watch):
     """One monitor. Compare by identity."""
 
-    __slots__ = ("active", "ref", "watcher")
+    __slots__ = ("active", "watcher")
 
     def __init__(self, watcher: LocalRef, ref: LocalRef) -> None:
         self.watcher = watcher
         self.ref = ref
         self.active = True
+
+    def ended(self, reason: ExitReason, /) -> None:
+        """Send the watcher its `Down`."""
+        self.active = False
+        untie(self.watcher, "monitors", self)
+        self.watcher.put(Down(self, self.ref, reason))
 
     def __repr__(self) -> str:
         return f"<monitor of {self.ref!r} by {self.watcher!r}>"
@@ -89,14 +110,12 @@ def demonitor(record: MonitorRef, *, flush: bool) -> None:
 
 
 def announce_end(ref: LocalRef, reason: ExitReason) -> None:
-    """Send every watcher its `Down`, and withdraw the monitors that `ref` held itself."""
+    """Tell every watch, and withdraw the monitors that `ref` held itself."""
     for record in tied(ref, "monitors"):
         record.active = False
         untie(record.ref, "watchers", record)
-    for record in tied(ref, "watchers"):
-        record.active = False
-        untie(record.watcher, "monitors", record)
-        record.watcher.put(Down(record, ref, reason))
+    for watch in tied(ref, "watchers"):
+        watch.ended(reason)
 
 
-protect(MonitorRef, add_link, remove_link, links_of, monitor, demonitor, announce_end)
+protect(Watch, MonitorRef, add_link, remove_link, links_of, monitor, demonitor, announce_end)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors.protection import protect
 
 if TYPE_CHECKING:
-    from actors.links import MonitorRef
+    from actors.links import MonitorRef, Watch
     from actors.ref import LocalRef
     from actors.timers import TimerRef
     from actors.waits import Call, Wait
@@ -23,7 +23,7 @@ class Ties:
     """The sets of one actor: dicts with the members as keys, None while there are none.
 
     ===============  ======================================================================
-    ``watchers``     monitors of this actor, held by others
+    ``watchers``     monitors of this actor, held by others, and other watches of its end
     ``monitors``     monitors that this actor holds
     ``timers``       its timers that have not fired
     ``owed``         calls whose replies it has deferred
@@ -35,7 +35,7 @@ class Ties:
     __slots__ = ("child_waits", "joins", "monitors", "owed", "timers", "watchers")
 
     def __init__(self) -> None:
-        self.watchers: dict[MonitorRef, None] | None = None
+        self.watchers: dict[Watch, None] | None = None
         self.monitors: dict[MonitorRef, None] | None = None
         self.timers: dict[TimerRef, None] | None = None
         self.owed: dict[Call, None] | None = None
