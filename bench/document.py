@@ -37,7 +37,7 @@ PEERS = {
     "reports on and logged at most five a second. The trio peers are bare trio: a task and a "
     "memory channel for each “actor”, unsupervised. OTP runs with one scheduler: gen_servers under "
     "a supervisor, calls with the default deadline of 5 s, its logger off where children crash. "
-    "pykka has threads, no supervision; its calls have the deadline too.",
+    "pykka has threads, no supervision; triotp is supervised; their calls have the deadline too.",
     "journal": "The peers write the same records in groups of as many: SQLite (WAL, synchronous="
     "FULL) and a bare file with fdatasync, which is the floor. Neither has streams or fences.",
     "chat": "50 pairs of users; a message counts when its sender has seen the read mark reach it. "

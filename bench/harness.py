@@ -171,16 +171,21 @@ def execute(
     sampler: Sampler = sample_in_process,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Result:
-    """Sample `run` and its peers in interleaved rounds. `only` keeps that one figure of it."""
+    """Sample `run` and its peers in interleaved rounds.
+
+    `only` keeps that one figure; of a comparison, what it compares too, and no other peer.
+    """
     rounds = run.quick_rounds if quick else run.rounds
-    programs = {"": run.program, **{n: p for n, p in run.peers.items() if n not in absent}}
+    compared = [c for c in run.comparisons if c.peer not in absent and only in (None, c.name)]
+    rivals = {c.peer for c in compared if c.name == only} or set(run.peers)
+    programs = {"": run.program}
+    programs |= {n: p for n, p in run.peers.items() if n in rivals and n not in absent}
     taken: dict[str, list[Sample]] = {name: [] for name in programs}
     for number in range(rounds):
         for name in turns(list(programs), number):
             progress(f"{run.name}: round {number + 1} of {rounds}, {name or 'ours'}")
             options = run.quick if quick else run.peer_full.get(name, run.full)
             taken[name].append(sampler(programs[name], options))
-    compared = [c for c in run.comparisons if c.peer in programs and only in (None, c.name)]
     of = {comparison.of for comparison in compared}
     wanted = [f.name for f in run.figures if only in (None, f.name) or f.name in of]
     figures = {figure: _series(taken[""], figure) for figure in wanted}

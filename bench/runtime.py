@@ -2,14 +2,15 @@
 
 `runtime_programs` says what is measured of casts, calls, starts and memory, `runtime_failures` of
 crashes and stops, `runtime_scale` of many messages and actors. The peers: what one would write on
-bare trio (`runtime_peers`), Erlang/OTP with one scheduler (`otp`), and pykka (`pykka_peer`).
+bare trio (`runtime_peers`), Erlang/OTP with one scheduler (`otp`), pykka (`pykka_peer`),
+and triotp (`triotp`).
 """
 
 from __future__ import annotations
 
 from bench import runtime_failures, runtime_scale
 from bench.harness import Bar, Comparison, Figure, Run
-from bench.peers import OTP, PYKKA
+from bench.peers import OTP, PYKKA, TRIOTP
 
 PEER = "bench.runtime_peers"
 CASTS = Run(
@@ -22,11 +23,13 @@ CASTS = Run(
         "trio channel": f"{PEER}:casts",
         OTP: "bench.otp:casts",
         PYKKA: "bench.pykka_peer:casts",
+        TRIOTP: "bench.triotp:casts",
     },
-    peer_full={PYKKA: {"count": 200_000}},
+    peer_full={PYKKA: {"count": 200_000}, TRIOTP: {"count": 20_000}},
     comparisons=(
         Comparison("cast_vs_otp", "casts_per_s", OTP, Bar(">=", 0.4), "rate / gen_server:cast"),
         Comparison("cast_vs_pykka", "casts_per_s", PYKKA, Bar(">=", 10), "rate / pykka's tell"),
+        Comparison("cast_vs_triotp", "casts_per_s", TRIOTP, Bar(">=", 10), "rate / triotp's cast"),
     ),
 )
 CALLS = Run(
@@ -39,11 +42,13 @@ CALLS = Run(
         "trio channel": f"{PEER}:calls",
         OTP: "bench.otp:calls",
         PYKKA: "bench.pykka_peer:calls",
+        TRIOTP: "bench.triotp:calls",
     },
-    peer_full={PYKKA: {"count": 30_000}},
+    peer_full={PYKKA: {"count": 30_000}, TRIOTP: {"count": 10_000}},
     comparisons=(
         Comparison("call_vs_otp", "calls_per_s", OTP, Bar(">=", 1.5), "rate / gen_server:call"),
         Comparison("call_vs_pykka", "calls_per_s", PYKKA, Bar(">=", 10), "rate / pykka's ask"),
+        Comparison("call_vs_triotp", "calls_per_s", TRIOTP, Bar(">=", 10), "rate / triotp's call"),
     ),
 )
 ASYNC_CALLS = Run(

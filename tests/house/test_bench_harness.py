@@ -103,7 +103,7 @@ def test_a_comparison_is_the_ratio_as_a_figure_that_knows_its_bar():
 
 def test_only_a_comparison_shows_it_with_what_it_compares():
     sampler, _ = scripted({"ours": [{"speed": 6, "size": 2}], "theirs": [{"speed": 4, "size": 1}]})
-    run = run_of(rounds=1, comparisons=(FASTER,))
+    run = run_of(rounds=1, peers={"other": "theirs", "third": "third"}, comparisons=(FASTER,))
     result = execute(run, quick=False, only="faster", sampler=sampler)
     assert set(result.figures) == {"speed", "faster"}
     assert set(result.peers["other"]) == {"speed"}

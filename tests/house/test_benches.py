@@ -55,6 +55,7 @@ COMPARED = {
         "stop_vs_otp",
     },
     peers.PYKKA: {"call_vs_pykka", "cast_vs_pykka"},
+    peers.TRIOTP: {"call_vs_triotp", "cast_vs_triotp"},
 }
 LONG = {"million_actors_gib", "million_start_rate", "gc_pause_ms"}
 
