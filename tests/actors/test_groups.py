@@ -177,7 +177,16 @@ async def test_scopes_and_systems_share_nothing():
         topics.join("lobby", ref)
         rooms.leave("lobby", ref)
         assert topics.members("lobby") == (ref,)
-        assert not topics.demonitor(rooms.monitor("lobby", ref)[0])
+
+
+async def test_a_monitor_of_one_scope_is_nothing_to_another():
+    async with open_system() as system:
+        rooms, topics = Groups(system, "rooms"), Groups(system, "topics")
+        watcher = await system.spawn(Watcher, rooms)
+        rooms.join("lobby", watcher)
+        assert not topics.demonitor(watcher.actor.monitor_ref)
+        await wait_all_tasks_blocked()
+        assert len(seen(watcher)) == 1
 
 
 async def test_a_stranger_joins_nobody():
@@ -350,6 +359,7 @@ async def test_an_ended_watcher_is_forgotten():
         assert len(groups._subscribers) == 1
         await end(system, watcher)
         assert len(groups._subscribers) == 0
+        assert not groups._subscribers._by_topic
         with pytest.raises(ActorError, match="cannot follow changes"):
             groups.monitor_scope(watcher)
 

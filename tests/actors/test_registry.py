@@ -29,6 +29,7 @@ from actors import (
     on,
     open_system,
 )
+from supervision import ChildSpec, Supervisor
 from tests.actors.kit import Do, DoSync, Note, Worker, seen
 
 
@@ -256,6 +257,7 @@ async def test_match_finds_by_value_and_unregister_match_ends_only_those():
         assert registry.lookup("key") == (("key", one, 1), ("key", one, 3), ("key", two, 4))
         assert registry.unregister("key", ref=one) == 2
         assert registry.unregister("key", ref=one) == 0
+        assert len(registry) == 1
         assert registry.lookup("key") == (("key", two, 4),)
 
 
@@ -271,6 +273,33 @@ async def test_dispatch_calls_once_with_all_entries_and_not_without_any():
             registry.dispatch("topic", boom)
         await wait_all_tasks_blocked()
         assert [seen(ref) for ref in refs] == [["from me"]] * 3
+
+
+async def test_a_function_given_to_the_registry_can_be_interrupted_and_the_registry_not(
+    monkeypatch,
+):
+    inside = []
+
+    def note(*_):
+        inside.append(trio.lowlevel.currently_ki_protected())
+        return True
+
+    def use(me):
+        registry.register("key")
+        registry.match("key", note)
+        registry.count_match("key", note)
+        registry.dispatch("key", note)
+        registry.update_value("key", note)
+        registry.unregister_match("key", note)
+
+    async with open_system() as system:
+        registry = Registry(system)
+        ref = await system.spawn(Worker)
+        await ref.call(DoSync(use))
+        assert inside == [False] * 5
+        monkeypatch.setattr(registry._subscribers.__class__, "tell", note)
+        await ref.call(DoSync(lambda me: registry.register("key")))
+        assert inside[5:] == [True]
 
 
 # -- the end of actors --------------------------------------------------------------------------
@@ -321,6 +350,21 @@ async def test_a_failed_start_leaves_no_registration():
         with pytest.raises(StartFailed, match="AlreadyRegistered: the key 'key' belongs to"):
             await system.spawn(Registering, registry, "key")
         assert registry.whereis("key") is ref
+
+
+async def test_a_restarted_child_registers_anew():
+    async with open_system() as system:
+        registry = Registry(system)
+        children = [ChildSpec("child", Registering, (registry, "key"))]
+        await system.spawn(Supervisor, children)
+        first = registry.whereis("key")
+        first.cast(DoSync(boom))
+        await system.join(first)
+        await wait_all_tasks_blocked()
+        second = registry.whereis("key")
+        assert second.is_alive()
+        assert second is not first
+        assert len(registry) == 1
 
 
 async def test_an_actor_being_killed_keeps_its_keys_until_it_has_unwound():
@@ -472,6 +516,7 @@ async def test_an_ended_listener_is_forgotten_and_cannot_listen():
         await end(system, listener)
         assert not subscription.active
         assert len(registry._subscribers) == 0
+        assert not registry._subscribers._by_topic
         with pytest.raises(ActorError, match="cannot follow changes"):
             registry.listen(listener)
 
@@ -493,10 +538,12 @@ async def test_a_registry_without_registrations_holds_no_memory_of_past_ones():
 
 
 KEYS = st.sampled_from("abc")
-SLOTS = st.integers(0, 3)
+SLOTS = st.integers(0, 2)
+REGISTER = st.tuples(st.just("register"), SLOTS, KEYS, st.booleans())
 OPERATIONS = st.lists(
     st.one_of(
-        st.tuples(st.just("register"), SLOTS, KEYS, st.booleans()),
+        REGISTER,
+        REGISTER,
         st.tuples(st.just("unregister"), SLOTS, KEYS, st.booleans()),
         st.tuples(st.just("match"), SLOTS, KEYS, st.booleans()),
         st.tuples(st.just("update"), SLOTS, KEYS, st.booleans()),
@@ -601,7 +648,7 @@ def outcome(step):
 async def run_program(keys, program, *, deterministic):
     async with open_system(seed=1, deterministic=deterministic) as system:
         registry = Registry(system, keys=keys)
-        model = Model(system, registry, [await system.spawn(Worker) for _ in range(4)])
+        model = Model(system, registry, [await system.spawn(Worker) for _ in range(3)])
         listener = await system.spawn(Listener, registry)
         for operation in program:
             await model.act(*operation)
