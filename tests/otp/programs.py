@@ -204,16 +204,6 @@ def named(step):
     return set(rest[:1] if what in {"trap", "stop", "demonitor"} else rest[:2])
 
 
-def erlang(value):
-    """A program as an Erlang term."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, str)):
-        return str(value)
-    inner = ",".join(erlang(item) for item in value)
-    return f"[{inner}]" if isinstance(value, list) else f"{{{inner}}}"
-
-
 @st.composite
 def programs(draw):
     """Programs of two to five processes; a process that has ended is asked nothing by chance."""
