@@ -15,7 +15,8 @@ Contract:
   members is the same as none.
 * An actor may be in any number of groups, and in one several times: it is then listed as often, and
   has to leave as often. It leaves all of them exactly when it ends, however that ends; whoever
-  hears of the end no longer finds it there. The next incarnation joins anew, in its ``init``.
+  hears of the end no longer finds it there. The next incarnation joins anew, in its ``init``; in
+  ``__init__`` the current actor is still its parent.
 * Only living actors of this system are joined and left here; others raise ActorError, and then
   nothing has changed. An actor that has ended is not joined, which is no error: as in OTP, where
   it would leave again at once, nobody can know that it will not end in the next moment.

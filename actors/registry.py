@@ -14,8 +14,8 @@ Contract:
   also by the same actor, and ActorError for an actor that has ended or lives elsewhere.
 * It ends with `unregister`, or exactly when its actor ends - however that ends, also in a failed
   start. Whoever hears of the end, by `Down`, `Exit`, `CalleeDied`, `StartFailed` or a join, finds
-  the keys free; an actor being killed keeps them until it has unwound. Nothing is inherited by the
-  next incarnation: an actor registers in ``init``, which runs before `spawn` returns.
+  the keys free; an actor being killed keeps them until it has unwound. The next incarnation
+  registers anew, in ``init``; in ``__init__`` the current actor is still its parent.
 * A value is replaced only through its actor: `update_value` acts for the current actor, or for the
   one named by `ref`.
 * Order: keys and actors appear in the order in which they were first registered.
