@@ -94,7 +94,9 @@ class Actor:
         link: bool = True,
         **kwargs: Any,
     ) -> LocalRef:
-        """Start a child, by default linked; returns when its ``init`` has run.
+        """Start a child, linked; returns when its ``init`` has run.
+
+        Without `link` it is nobody's child: like an actor that the system has started.
 
         Raises:
             StartFailed: its construction or ``init`` failed.

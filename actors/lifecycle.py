@@ -112,7 +112,7 @@ def create(
         raise StartFailed(behaviour.name, crashed(error)) from None
     ref = actor.ref = LocalRef(scheduler, next(scheduler.numbers), behaviour, name)
     ref.actor = actor
-    ref.parent = parent
+    ref.parent = parent if link else None
     if name is not None:
         scheduler.names.take(name, ref)
     scheduler.table[ref] = None

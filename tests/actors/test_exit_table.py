@@ -350,6 +350,15 @@ async def test_a_parents_signal_terminates_a_child_that_traps(source, reason):
 
 
 @pytest.mark.parametrize("reason", REASONS)
+async def test_who_starts_an_actor_without_a_link_is_not_its_parent(reason):
+    async with open_system() as system:
+        starter = await system.spawn(Worker)
+        started = await starter.call(Do(lambda me: me.spawn(Worker, trap=True, link=False)))
+        await send(system, starter, started, "exit", REASONS[reason])
+        assert await started.call(Get()) == [Exit(starter, REASONS[reason])]
+
+
+@pytest.mark.parametrize("reason", REASONS)
 async def test_a_child_without_trapping_ends_with_its_parent_unless_that_ends_normally(reason):
     log = []
     async with open_system() as system:
