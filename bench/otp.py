@@ -58,7 +58,7 @@ def casts(count: int) -> dict[str, float]:
 
 def starts(count: int) -> dict[str, float]:
     """`supervisor:start_child` under a simple_one_for_one supervisor."""
-    return {"starts_per_s": measure("starts", count)}
+    return {"template_starts_per_s": measure("starts", count)}
 
 
 def memory(actors: int) -> dict[str, float]:

@@ -83,10 +83,22 @@ STARTS = Run(
     (Figure("starts_per_s", "1/s", "higher", "supervised starts, init has run"),),
     full={"count": 30_000},
     quick={"count": 1_000},
-    peers={"trio nursery": f"{PEER}:starts", OTP: "bench.otp:starts"},
+    peers={"trio nursery": f"{PEER}:starts"},
+)
+TEMPLATE_STARTS = Run(
+    "template starts",
+    "bench.runtime_programs:template_starts",
+    (Figure("template_starts_per_s", "1/s", "higher", "the same, one child spec for all"),),
+    full={"count": 30_000},
+    quick={"count": 1_000},
+    peers={OTP: "bench.otp:starts"},
     comparisons=(
         Comparison(
-            "start_vs_otp", "starts_per_s", OTP, Bar(">=", 1), "rate / supervisor:start_child"
+            "start_vs_otp",
+            "template_starts_per_s",
+            OTP,
+            Bar(">=", 1),
+            "rate / supervisor:start_child",
         ),
     ),
 )
@@ -106,7 +118,7 @@ MEMORY = Run(
     rounds=3,
 )
 RUNS = (
-    *(CASTS, CALLS, ASYNC_CALLS, SHARED_CALLS, STARTS, MEMORY),
+    *(CASTS, CALLS, ASYNC_CALLS, SHARED_CALLS, STARTS, TEMPLATE_STARTS, MEMORY),
     *runtime_failures.RUNS,
     *runtime_scale.RUNS,
 )

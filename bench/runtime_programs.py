@@ -72,10 +72,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Starts(Request[float]):
-    """Start `count` children under `supervisor`; answered with the seconds taken."""
+    """Start `count` children under `supervisor`; answered with the seconds taken.
+
+    All by the one `spec`, or each by a spec of its own.
+    """
 
     supervisor: Ref
     count: int
+    spec: ChildSpec | None = None
 
 
 class Counter(Actor):
@@ -159,9 +163,11 @@ class Driver(Actor):
     @on(Starts)
     async def starts(self, request: Starts) -> float:
         """One acknowledged start after another."""
+        spec = request.spec
         began = time.perf_counter()
         for number in range(request.count):
-            await request.supervisor.call(StartChild(child(number)), timeout=5.0)
+            start = StartChild(child(number) if spec is None else spec)
+            await request.supervisor.call(start, timeout=5.0)
         return time.perf_counter() - began
 
 
@@ -228,6 +234,14 @@ async def starts(count: int) -> dict[str, float]:
         supervisor, driver, _ = await supervised(system)
         seconds = await driver.call(Starts(supervisor, count), timeout=600.0)
     return {"starts_per_s": count / seconds}
+
+
+async def template_starts(count: int) -> dict[str, float]:
+    """The same with one spec for all, as a simple_one_for_one supervisor of OTP has."""
+    async with open_system("bench") as system:
+        supervisor, driver, _ = await supervised(system)
+        seconds = await driver.call(Starts(supervisor, count, child(0)), timeout=600.0)
+    return {"template_starts_per_s": count / seconds}
 
 
 async def memory(actors: int) -> dict[str, float]:

@@ -24,6 +24,7 @@ PROMISED = {
         "async_calls_per_s",
         "shared_calls_per_s",
         "starts_per_s",
+        "template_starts_per_s",
         "bytes_per_actor",
         "restart_us",
         "crash_storm_s",
