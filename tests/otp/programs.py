@@ -17,7 +17,7 @@ Within a step no order is compared, since OTP promises none between different se
 ====================================  ==========================================================
 
 ``programs.erl`` runs the same on OTP. What is known to differ (``docs/otp.md``) is not in a
-program: starts that fail, processes without a link to their parent, signals behind a backlog.
+program: starts that fail, signals behind a backlog.
 """
 
 from __future__ import annotations
