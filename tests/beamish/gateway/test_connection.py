@@ -303,7 +303,7 @@ async def test_an_answered_ping_keeps_a_silent_connection(open_port, virtual_tim
 
 
 async def test_a_client_that_reads_a_large_answer_slowly_is_not_taken_for_dead(open_port):
-    limits = Limits(ping_interval_ms=500, ping_timeout_ms=500, write_timeout_ms=2_000)
+    limits = Limits(ping_interval_ms=500, ping_timeout_ms=500)
     async with open_port(limits=limits) as port, await upgraded(port) as stream:
         session = port.node.sessions[0]
         session.push({"filler": "x" * 300_000})
