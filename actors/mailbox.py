@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.protection import protect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actors.ref import LocalRef
 
 
@@ -54,6 +56,23 @@ def push_front(ref: LocalRef, entry: Any) -> None:
         ref.mailbox.appendleft(oldest)
 
 
+def prepend(ref: LocalRef, entries: Sequence[Any]) -> None:
+    """Add `entries` before all others, in their order: the first of them comes out first.
+
+    They are the actor's own by now, so no bound applies. An actor that rests is not woken by it.
+    """
+    if len(entries) == 1:
+        push_front(ref, entries[0])
+    elif entries:
+        mailbox = ref.mailbox
+        if mailbox is None:
+            mailbox = ref.mailbox = deque()
+        if ref.first is not EMPTY:
+            mailbox.appendleft(ref.first)
+            ref.first = EMPTY
+        mailbox.extendleft(reversed(entries))
+
+
 def take(ref: LocalRef) -> Any:
     """Remove and return the oldest entry, `EMPTY` if there is none."""
     entry = ref.first
@@ -80,4 +99,4 @@ def take_all(ref: LocalRef) -> list[Any]:
     return entries
 
 
-protect(append, push_front, take, length, take_all)
+protect(append, push_front, prepend, take, length, take_all)

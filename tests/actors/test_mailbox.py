@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import Actor, Answer, CallError, Request, on, open_system
-from actors.mailbox import EMPTY, append, length, push_front, take, take_all
+from actors.mailbox import EMPTY, append, length, prepend, push_front, take, take_all
 
 
 class FakeScheduler:
@@ -25,7 +25,7 @@ class FakeRef:
         self.mailbox = None
 
 
-@given(st.lists(st.sampled_from(["append", "take", "front", "all"]), max_size=60))
+@given(st.lists(st.sampled_from(["append", "take", "front", "prepend", "all"]), max_size=60))
 def test_a_mailbox_is_a_queue(operations):
     ref, model = FakeRef(), []
     for number, operation in enumerate(operations):
@@ -35,6 +35,10 @@ def test_a_mailbox_is_a_queue(operations):
         elif operation == "front":
             push_front(ref, number)
             model.insert(0, number)
+        elif operation == "prepend":
+            entries = [(number, index) for index in range(number % 4)]
+            prepend(ref, entries)
+            model = entries + model
         elif operation == "take":
             assert take(ref) == (model.pop(0) if model else EMPTY)
         else:
