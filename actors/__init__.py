@@ -38,6 +38,7 @@ from actors.errors import (
     Reject,
     StartFailed,
     Stop,
+    StopFailed,
     SystemStopped,
     Unhandled,
     Unwind,
@@ -47,6 +48,7 @@ from actors.groups import Groups, Joined, Left
 from actors.handlers import on
 from actors.links import MonitorRef
 from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request
+from actors.multicall import MultiReply, abcast, multi_call
 from actors.portal import Portal
 from actors.reasons import Crashed, ExitReason, Ignored, Killed, NoProc, Normal, Shutdown
 from actors.ref import LocalRef, Ref
@@ -61,11 +63,13 @@ from actors.registrations import (
 from actors.registry import Registry
 from actors.reply import ReplyTo
 from actors.reports import CrashReport, LongHandler, Report, ZombieReport
+from actors.requests import Requests
 from actors.signals import Signal
 from actors.subscriptions import Change, FellBehind, Subscription
 from actors.system import System, open_system
 from actors.task_actor import TaskActor
 from actors.timers import TimerRef
+from actors.via import Via
 
 __all__ = [
     "NO_REPLY",
@@ -97,6 +101,7 @@ __all__ = [
     "LocalRef",
     "LongHandler",
     "MonitorRef",
+    "MultiReply",
     "NoProc",
     "NoReply",
     "Normal",
@@ -109,10 +114,12 @@ __all__ = [
     "ReplyTo",
     "Report",
     "Request",
+    "Requests",
     "Shutdown",
     "Signal",
     "StartFailed",
     "Stop",
+    "StopFailed",
     "Subscription",
     "System",
     "SystemStopped",
@@ -122,8 +129,11 @@ __all__ = [
     "Unregistered",
     "Unwind",
     "ValueUpdated",
+    "Via",
     "WaitTimeout",
     "ZombieReport",
+    "abcast",
+    "multi_call",
     "on",
     "open_system",
 ]

@@ -106,6 +106,17 @@ class Actor:
             self.ref.scheduler, cls, args, kwargs, name=name, parent=self.ref, link=link
         )
 
+    async def spawn_monitor(
+        self, cls: type[Actor], *args: Any, name: object = None, **kwargs: Any
+    ) -> tuple[LocalRef, MonitorRef]:
+        """Start an actor that is not linked, and monitor it from its first moment on.
+
+        Its `Down` has the reason of its end also if it ended before this returns. Raises as `spawn`
+        does; there is then no `Down`.
+        """
+        ref = await start(self.ref.scheduler, cls, args, kwargs, name=name, parent=self.ref)
+        return ref, _links.monitor(self.ref, ref, reason=ref.exit_reason)
+
     def link(self, ref: Ref) -> None:
         """Link with `ref`: when one of the two ends abnormally, so does the other."""
         other = local(ref)

@@ -73,6 +73,14 @@ class StartFailed(CallError):
         self.reason = reason
 
 
+class StopFailed(CallError):
+    """An actor that was to be stopped was dead (`NoProc`), or ended with another reason."""
+
+    def __init__(self, actor: object, reason: ExitReason, asked: ExitReason) -> None:
+        super().__init__(f"{actor!r} was asked to end with {asked}, but ended with: {reason}")
+        self.reason = reason
+
+
 class AlreadyStarted(CallError):
     """The name is taken. `ref` is the actor that has it."""
 

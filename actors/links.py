@@ -85,15 +85,15 @@ def links_of(ref: LocalRef) -> tuple[LocalRef, ...]:
     return tuple(links) if isinstance(links, dict) else (links,)
 
 
-def monitor(watcher: LocalRef, ref: LocalRef) -> MonitorRef:
-    """Have `watcher` told once when `ref` ends."""
+def monitor(watcher: LocalRef, ref: LocalRef, *, reason: ExitReason | None = None) -> MonitorRef:
+    """Have `watcher` told once when `ref` ends; at once, with `reason` (`NoProc`), if it has."""
     record = MonitorRef(watcher, ref)
     if ref.is_alive():
         tie(ref, "watchers", record)
         tie(watcher, "monitors", record)
     else:
         record.active = False
-        watcher.put(Down(record, ref, NoProc()))
+        watcher.put(Down(record, ref, NoProc() if reason is None else reason))
     return record
 
 

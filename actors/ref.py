@@ -277,7 +277,7 @@ class LocalRef(Ref):
 
     def request(self, asker: LocalRef, request: object, tag: object, timeout: float | None) -> None:
         """Send `request` for `asker`, which gets the outcome as an `Answer` with this `tag`."""
-        call = RequestCall(asker, self, request, tag)
+        call = RequestCall(asker, self, request, tag, asker)
         try:
             self._put_call(call)
         except (CalleeDied, Busy) as error:

@@ -62,6 +62,7 @@ from actors.subscriptions import (
     check_alive,
 )
 from actors.ties import tie, untie
+from actors.via import RegistryName, Via
 
 if TYPE_CHECKING:
     from actors.reasons import ExitReason
@@ -148,6 +149,15 @@ class Registry:
         elif taken is not holder:
             self._by_key[key] = {taken: None, holder: None}
         self._subscribers.tell(EVERYTHING, Registered, self.name, key, actor, value)
+
+    def via(self, key: Hashable, value: object = None) -> Via:
+        """`key` as a name for ``spawn`` and child specs: taken with the start, free at the end.
+
+        Raises ActorError if keys are not unique, since a name is.
+        """
+        if self.keys_are != "unique":
+            raise ActorError("via needs unique keys: a name belongs to one actor")
+        return RegistryName(self, key, value)
 
     def unregister(self, key: Hashable, *, ref: Ref | None = None) -> int:
         """End the registrations of the current actor, or `ref`, under `key`; how many there were.

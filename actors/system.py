@@ -35,9 +35,10 @@ from actors.errors import CalleeDied
 from actors.lifecycle import end_by_system, finalize, join, send_exit, send_kill, start
 from actors.portal import Portal
 from actors.protection import protect
-from actors.reasons import ExitReason, Killed, NoProc
+from actors.reasons import ExitReason, Killed, NoProc, Normal
 from actors.run_state import run_state
 from actors.scheduler import Scheduler
+from actors.stopping import stop_and_wait
 from actors.ties import untie
 from actors.waits import Wait, wait_for
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 10.0
 KILL_TIMEOUT_S = 2.0
 """After the stop timeout: time for killed actors to unwind, before they are reported and closed."""
+_NORMAL = Normal()
 
 
 class System:
@@ -90,6 +92,19 @@ class System:
         """The living actor with this name."""
         return self._scheduler.names.find(name)
 
+    def register(self, name: Hashable, ref: Ref) -> None:
+        """Give a living actor that has no name this one; it loses it when it ends.
+
+        Raises:
+            AlreadyRegistered: the name is taken.
+            ActorError: the actor has ended, has a name, or lives elsewhere.
+        """
+        self._scheduler.names.register(name, local(ref))
+
+    def unregister(self, name: Hashable) -> None:
+        """Take a name from its actor, which lives on. Raises ActorError if nobody has it."""
+        self._scheduler.names.unregister(name)
+
     def actors(self) -> tuple[LocalRef, ...]:
         """All living actors, the oldest first."""
         return tuple(self._scheduler.table)
@@ -101,6 +116,26 @@ class System:
     def kill(self, ref: Ref) -> None:
         """End an actor whatever it does."""
         send_kill(local(ref))
+
+    async def stop(
+        self,
+        ref: Ref,
+        reason: ExitReason = _NORMAL,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> None:
+        """Have an actor end after the message in hand, with ``terminate``; returns when it has.
+
+        Args:
+            ref: the actor. A supervisor restarts it if its spec and the reason say so.
+            reason: what it shall end with.
+            timeout: seconds to wait (None: for ever); what is late goes on stopping.
+
+        Raises:
+            CallTimeout: it did not end in time.
+            StopFailed: it was dead, or ended with another reason.
+            CallCycle: it is the caller itself, or waits for it.
+        """
+        await stop_and_wait(local(ref), reason, timeout)
 
     async def join(self, ref: Ref) -> ExitReason:
         """Wait until `ref` has ended; its exit reason."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import types
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -162,17 +162,36 @@ class Call(Wait):
         self.resolve(None, CallTimeout(f"no reply to {kind} from {self.callee!r} in time"))
 
 
+class Asker(Protocol):
+    """Whoever is told the outcome of a request."""
+
+    def answer(self, tag: object, value: object, error: BaseException | None) -> None:
+        """The request with this `tag` has its outcome; called once."""
+
+
 class RequestCall(Call):
-    """A request whose outcome becomes an `Answer` in the mailbox of the actor that asked."""
+    """A request that nobody is blocked by: `asker` is told its outcome, with `tag`.
 
-    __slots__ = ("tag",)
+    The asker is the actor that asked, which gets an `Answer`, or a `Requests`. ``ref`` is only who
+    is named as the caller.
+    """
 
-    def __init__(self, ref: LocalRef, callee: LocalRef, request: object, tag: object) -> None:
+    __slots__ = ("asker", "tag")
+
+    def __init__(
+        self,
+        ref: LocalRef | None,
+        callee: LocalRef,
+        request: object,
+        tag: object,
+        asker: Asker,
+    ) -> None:
         super().__init__(ref, callee, request)
         self.tag = tag
+        self.asker = asker
 
     def resolve(self, value: object = None, error: BaseException | None = None) -> bool:
-        """Set the outcome and deliver it as a message."""
+        """Set the outcome and tell the asker."""
         if self.done:
             return False
         self.done = True
@@ -180,8 +199,7 @@ class RequestCall(Call):
         if slot is not None:
             self.slot = None
             slot.pop(self, None)
-        if self.ref is not None:
-            self.ref.answer(self.tag, value, error)
+        self.asker.answer(self.tag, value, error)
         return True
 
     def fire(self, _scheduler: Scheduler, /) -> None:

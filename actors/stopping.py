@@ -1,0 +1,70 @@
+"""Stopping an actor in order from outside (OTP's ``gen_server:stop/3``, ``proc_lib:stop/3``).
+
+The request overtakes waiting user messages: the actor ends after the message in hand, with
+``terminate(reason)``, and the caller goes on when it has ended, its name free and its links told.
+
+A `TaskActor` has no messages in hand but its ``run``. If it traps exits it gets
+``Exit(None, reason)`` and has to return from ``run``; then ``terminate`` runs, with that reason.
+Otherwise ``run`` is unwound where it waits, its ``finally`` runs, and ``terminate`` does not: the
+same that a signal would do to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from actors.cycles import find_cycle
+from actors.errors import CallCycle, CallTimeout, StopFailed, WaitTimeout
+from actors.lifecycle import join, stop_self, unwind
+from actors.messages import Exit
+from actors.protection import protect
+from actors.reasons import ExitReason, NoProc
+from actors.ties import untie
+from actors.turns import Phase
+from actors.waits import wait_for
+
+if TYPE_CHECKING:
+    from actors.ref import LocalRef
+
+
+async def stop_and_wait(target: LocalRef, reason: ExitReason, seconds: float | None) -> None:
+    """Stop `target` and wait for its end; see `System.stop`."""
+    scheduler = target.scheduler
+    current = scheduler.run.current
+    owner = current or scheduler.run.owner_of_current_task()
+    cycle = None if owner is None else find_cycle(owner, target, None)
+    if cycle is not None:
+        raise CallCycle(cycle)
+    if not target.is_alive():
+        raise StopFailed(target, NoProc(), reason)
+    _ask(target, reason)
+    wait = join(target)
+    if seconds is not None and not wait.done:
+        scheduler.wheel.add(wait, scheduler.now() + seconds)
+    if current is not None:
+        current.waiting = target
+    try:
+        ended_with = cast("ExitReason", await wait_for(wait, current))
+    except WaitTimeout:
+        text = f"{target!r} was asked to stop and has not ended within {seconds} s"
+        raise CallTimeout(text) from None
+    finally:
+        untie(target, "joins", wait)
+        if current is not None:
+            current.waiting = None
+    if ended_with != reason:
+        raise StopFailed(target, ended_with, reason)
+
+
+def _ask(target: LocalRef, reason: ExitReason) -> None:
+    stop_self(target, reason)
+    turn = target.turn
+    if turn is None or turn.phase is not Phase.RUN:
+        return
+    if target.actor is not None and target.actor.trap_exit:
+        target.put(Exit(None, reason))
+    else:
+        unwind(target, reason)
+
+
+protect(stop_and_wait, _ask)
