@@ -68,6 +68,7 @@ from actors.signals import Signal
 from actors.subscriptions import Change, FellBehind, Subscription
 from actors.system import System, open_system
 from actors.task_actor import TaskActor
+from actors.thread_system import open_system_in_thread
 from actors.timers import TimerRef
 from actors.via import Via
 
@@ -136,4 +137,5 @@ __all__ = [
     "multi_call",
     "on",
     "open_system",
+    "open_system_in_thread",
 ]

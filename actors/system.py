@@ -192,7 +192,7 @@ class System:
 
     def portal(self) -> Portal:
         """A way in for other threads."""
-        return Portal(trio.lowlevel.current_trio_token())
+        return Portal(self, trio.lowlevel.current_trio_token())
 
     def fail(self, error: BaseException) -> None:
         """The runtime itself has failed: there is no leader any more."""

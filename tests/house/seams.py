@@ -101,7 +101,12 @@ SEAMS: Mapping[str, Seam] = {
         frozenset({"time"}), "the stopwatch of slices and turns; it stands still under simulation"
     ),
     "actors/portal.py": Seam(
-        frozenset({"trio.from_thread"}), "how other threads reach a system; none run in simulation"
+        frozenset({"threading", "concurrent.futures"}),
+        "how other threads reach a system; none run in simulation",
+    ),
+    "actors/thread_system.py": Seam(
+        frozenset({"threading", "concurrent.futures"}),
+        "a system in a thread of its own, which has a trio run of its own and no simulated clock",
     ),
 }
 
