@@ -75,8 +75,8 @@ def call_from_outside(
     target = local(ref)
     if target.scheduler.closed:
         raise stopped(target.scheduler)
-    asker: Any = caller
-    call = RequestCall(asker, target, request, None)
+    named: Any = caller  # in crash reports
+    call = RequestCall(named, target, request, None, caller)
     target._put_call(call)
     if timeout is not None:
         scheduler = target.scheduler
