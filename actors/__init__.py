@@ -44,8 +44,17 @@ from actors.errors import (
     Unwind,
     WaitTimeout,
 )
+from actors.events import (
+    CollectorPause,
+    DeadLetter,
+    EventStream,
+    EventSubscription,
+    Started,
+    Stopped,
+)
 from actors.groups import Groups, Joined, Left
 from actors.handlers import on
+from actors.inspection import ActorStatus
 from actors.links import MonitorRef
 from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request
 from actors.multicall import MultiReply, abcast, multi_call
@@ -65,17 +74,22 @@ from actors.reply import ReplyTo
 from actors.reports import CrashReport, LongHandler, Report, ZombieReport
 from actors.requests import Requests
 from actors.signals import Signal
+from actors.statistics import ActorStatistics, LogEvent
 from actors.subscriptions import Change, FellBehind, Subscription
 from actors.system import System, open_system
 from actors.task_actor import TaskActor
 from actors.thread_system import open_system_in_thread
 from actors.timers import TimerRef
+from actors.tracing import Trace
+from actors.tree import Node
 from actors.via import Via
 
 __all__ = [
     "NO_REPLY",
     "Actor",
     "ActorError",
+    "ActorStatistics",
+    "ActorStatus",
     "AlreadyRegistered",
     "AlreadyStarted",
     "Answer",
@@ -85,10 +99,14 @@ __all__ = [
     "CallTimeout",
     "CalleeDied",
     "Change",
+    "CollectorPause",
     "CrashReport",
     "Crashed",
+    "DeadLetter",
     "Down",
     "Entry",
+    "EventStream",
+    "EventSubscription",
     "Exit",
     "ExitReason",
     "FellBehind",
@@ -100,11 +118,13 @@ __all__ = [
     "Left",
     "LeftOpen",
     "LocalRef",
+    "LogEvent",
     "LongHandler",
     "MonitorRef",
     "MultiReply",
     "NoProc",
     "NoReply",
+    "Node",
     "Normal",
     "NotRegistered",
     "Portal",
@@ -119,13 +139,16 @@ __all__ = [
     "Shutdown",
     "Signal",
     "StartFailed",
+    "Started",
     "Stop",
     "StopFailed",
+    "Stopped",
     "Subscription",
     "System",
     "SystemStopped",
     "TaskActor",
     "TimerRef",
+    "Trace",
     "Unhandled",
     "Unregistered",
     "Unwind",

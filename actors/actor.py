@@ -33,6 +33,7 @@ from actors.protection import protect
 from actors.reasons import ExitReason, NoProc, Normal
 from actors.ref import QUEUED, LocalRef, Ref
 from actors.reply import ReplyTo, reply_to
+from actors.summaries import attributes
 from actors.waits import Sleep, wait_for
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ class Actor:
     def handle_info(self, message: Any) -> Any:
         """Override to handle messages without a handler; by default they are counted and logged."""
         self.ref.scheduler.reporter.unhandled(self.ref, message)
+
+    def format_status(self) -> Any:
+        """What `System.get_status` and crash reports show of the state; override to hide secrets.
+
+        Any value; only a bounded summary of it is made. By default all attributes, by name.
+        """
+        return {name: value for name, value in attributes(self).items() if name != "ref"}
 
     @property
     def system(self) -> System:

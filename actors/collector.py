@@ -24,14 +24,16 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.events import CollectorPause
 from actors.protection import protect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.reports import Counters
+    from actors.reports import Reporter
 
 THRESHOLDS: Final = (40_000, 1_000_000, 1_000_000)
 """Above what a busy system has in flight, which comes and goes without ever being garbage; a pause
@@ -41,6 +43,8 @@ MIN_BLOCKS: Final = 1_000_000
 """Memory blocks gained since the last full collection before another is thought of; some 100 MB."""
 MIN_ENDED: Final = 50_000
 """Actors ended before a full collection is thought of."""
+MAX_PAUSES: Final = 100
+"""Pauses kept until they are told, after the slice."""
 IDLE_OBJECTS: Final = 5_000
 """With fewer young objects than this, an idle system leaves the collector alone."""
 
@@ -48,8 +52,10 @@ IDLE_OBJECTS: Final = 5_000
 class Collector:
     """The tuning, for the duration of a ``with`` block."""
 
-    def __init__(self, counters: Counters, stopwatch: Callable[[], float]) -> None:
-        self._counters = counters
+    def __init__(self, reporter: Reporter, stopwatch: Callable[[], float]) -> None:
+        self._reporter = reporter
+        self._counters = reporter.counters
+        self._pauses: deque[CollectorPause] = deque(maxlen=MAX_PAUSES)
         self._stopwatch = stopwatch
         self._thresholds: tuple[int, int, int] | None = None
         self._began = 0.0
@@ -84,6 +90,8 @@ class Collector:
             self._full()
         elif self._survivors:
             self._freeze()
+        if self._pauses:
+            self._tell_pauses()
 
     def when_idle(self) -> None:
         """Collect what the load that has just ended has left."""
@@ -111,7 +119,7 @@ class Collector:
         self._blocks_at_full = sys.getallocatedblocks()
         self._ended_at_full = self._counters.ended
 
-    def _measure(self, phase: str, _: dict[str, Any]) -> None:
+    def _measure(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":
             self._began = self._stopwatch()
             return
@@ -121,6 +129,13 @@ class Collector:
         counters.gc_pauses += 1
         counters.gc_total_us += pause
         counters.gc_longest_us = max(counters.gc_longest_us, pause)
+        if CollectorPause in self._reporter.listeners:
+            self._pauses.append(CollectorPause(pause / 1e6, int(info["generation"])))
+
+    def _tell_pauses(self) -> None:
+        # Not from within a collection, which may come in the middle of anything.
+        while self._pauses:
+            self._reporter.tell(self._pauses.popleft())
 
 
 protect(Collector)

@@ -12,6 +12,7 @@ field        meaning
 ``stop``     the actor ends with this reason after the current message, with ``terminate``
 ``final``    ``terminate`` runs; this will be the reason
 ``held``     suspended: user messages wait
+``frozen``   the same, for the time of a code upgrade
 ``requests`` inspections that wait for the end of the current message
 ``zombie``   the deadline after which an actor that does not unwind is reported
 ===========  ======================================================================================
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class Control:
     """System messages of one actor that are not worked off."""
 
-    __slots__ = ("exit", "final", "held", "requests", "run", "starting", "stop", "zombie")
+    __slots__ = ("exit", "final", "frozen", "held", "requests", "run", "starting", "stop", "zombie")
 
     def __init__(self) -> None:
         self.starting: Wait | None = None
@@ -45,6 +46,7 @@ class Control:
         self.stop: ExitReason | None = None
         self.final: ExitReason | None = None
         self.held = False
+        self.frozen = False
         self.requests: deque[tuple[Wait, Callable[[LocalRef], object]]] = deque()
         self.zombie: Zombie | None = None
 
@@ -58,6 +60,7 @@ class Control:
             or self.stop
             or self.final
             or self.held
+            or self.frozen
             or self.requests
         )
 

@@ -16,6 +16,7 @@ from actors.protection import expose
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.statistics import LogEvent
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -131,6 +132,10 @@ class Behaviour:
         self.rest_limit = self.mailbox_limit - 1
         if base is not None:
             expose(cls, *table.values())
+
+    def log(self) -> tuple[LogEvent, ...]:
+        """The last events of the one actor that this is for, if it is watched and logged."""
+        return ()
 
 
 def _table(cls: type[Actor]) -> dict[type, Callable[[Any, Any], Any]]:

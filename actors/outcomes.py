@@ -46,24 +46,33 @@ def work_off(scheduler: Scheduler, ref: LocalRef) -> bool:
     elif control.run:
         assert behaviour.run is not None
         control.run = False
-        ref.control = None
+        if control.is_idle:
+            ref.control = None
         scheduler.step_phase(ref, Phase.RUN, behaviour.run)
     else:
-        _inspect(ref, control)
-        if not control.held:
-            ref.control = None
+        served = inspect(ref, control)
+        if control.held or control.frozen:
+            ref.status = HELD
+            return False
+        ref.control = None
+        if not served:
             return True
-        ref.status = HELD
+        scheduler.enqueue(ref)  # whoever looked may have replaced what this run has in hand
     return False
 
 
-def _inspect(ref: LocalRef, control: Control) -> None:
+def inspect(ref: LocalRef, control: Control) -> bool:
+    """Serve those who wait for a pause between two messages. Whether there were any."""
+    served = bool(control.requests)
     while control.requests:
         wait, function = control.requests.popleft()
+        if wait.done:
+            continue
         try:
             wait.resolve(function(ref))
         except Exception as error:
             wait.resolve(None, error)
+    return served
 
 
 def _terminate(scheduler: Scheduler, ref: LocalRef, control: Control) -> None:
@@ -176,7 +185,7 @@ def left_open_text(ref: LocalRef, what: str) -> str:
 
 protect(
     work_off,
-    _inspect,
+    inspect,
     _terminate,
     finished,
     failed,

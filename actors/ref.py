@@ -46,6 +46,7 @@ MAX_NAME: Final = 100
 """Characters of a name shown in texts."""
 MAX_DEPTH: Final = 16
 """Calls stepped directly inside each other; a deeper one goes through the run queue."""
+MAX_ANCESTORS: Final = 32
 
 IDLE: Final = 0
 RECEIVING: Final = 1
@@ -149,6 +150,16 @@ class LocalRef(Ref):
         """Why the actor ended; None while it lives."""
         reason = self.entry
         return reason if self.status == DEAD and isinstance(reason, ExitReason) else None
+
+    @property
+    def ancestors(self) -> tuple[LocalRef, ...]:
+        """Its parent, the parent's parent and so on, as far as they live; at most 32."""
+        found: list[LocalRef] = []
+        parent = self.parent
+        while parent is not None and len(found) < MAX_ANCESTORS:
+            found.append(parent)
+            parent = parent.parent
+        return tuple(found)
 
     @property
     def queue_length(self) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.protection import protect
 from actors.reasons import ExitReason
-from actors.summaries import summary
+from actors.summaries import state_summary, summary
 from actors.tracebacks import Trace, take_trace
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from actors.ref import LocalRef, Ref
     from actors.scheduler import Scheduler
+    from actors.statistics import LogEvent
     from actors.wheel import Deadline
 
 logger = logging.getLogger("actors")
@@ -38,7 +39,11 @@ ZOMBIE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CrashReport:
-    """An actor's code raised. All texts are bounded."""
+    """An actor's code raised. All texts are bounded, the whole to some 30,000 characters.
+
+    `state` is a summary of the actor's ``format_status()``, `log` its last events, where a log was
+    on (`System.start_log`), `ancestors` its parent and so on upwards.
+    """
 
     ref: LocalRef
     actor: str
@@ -49,6 +54,9 @@ class CrashReport:
     caller: Ref | None
     trace: Trace
     queue_length: int
+    state: str
+    ancestors: tuple[Ref, ...]
+    log: tuple[LogEvent, ...]
 
     @property
     def traceback(self) -> str:
@@ -71,6 +79,14 @@ class ZombieReport:
 
     ref: LocalRef
     reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message came for an actor that has ended. `message` is a summary."""
+
+    ref: LocalRef
+    message: str
 
 
 Report = CrashReport | LongHandler | ZombieReport
@@ -129,11 +145,14 @@ class Reporter:
     now: Callable[[], float]
     counters: Counters = field(default_factory=Counters)
     callbacks: list[Callable[[Report], object]] = field(default_factory=list)
+    listeners: dict[type, tuple[Callable[[Any], object], ...]] = field(default_factory=dict)
     _limiters: dict[str, _Limiter] = field(default_factory=dict)
 
     def dead_letter(self, ref: LocalRef, message: object) -> None:
         """A message for an actor that has ended."""
         self.counters.dead_letters += 1
+        if DeadLetter in self.listeners:
+            self.tell(DeadLetter(ref, summary(message)))
         reason = ref.exit_reason
         level = logging.INFO if reason is not None and reason.abnormal else logging.DEBUG
         if logger.isEnabledFor(level):
@@ -154,12 +173,13 @@ class Reporter:
         """An actor's code raised `error`. Described only if somebody will read it."""
         self.counters.crashes += 1
         logged = self._may_log("crash", logging.ERROR)
-        if not logged and not self.callbacks:
+        wanted = self.wants(CrashReport)
+        if not logged and not wanted:
             return
         trace = take_trace(error)
         if logged:
             logger.error("crash: %r in %s: %s\n%s", ref, phase, reason, trace)
-        if self.callbacks:
+        if wanted:
             entry = ref.entry
             report = CrashReport(
                 ref=ref,
@@ -171,6 +191,9 @@ class Reporter:
                 caller=getattr(entry, "ref", None),
                 trace=trace,
                 queue_length=ref.queue_length,
+                state="" if ref.actor is None else state_summary(ref.actor),
+                ancestors=ref.ancestors,
+                log=ref.behaviour.log(),
             )
             self.publish(report)
 
@@ -189,13 +212,18 @@ class Reporter:
         self._log("zombie", "%r does not end (%s): its code swallows the unwinding", ref, reason)
         self.publish(ZombieReport(ref, reason))
 
+    def wants(self, kind: type) -> bool:
+        """Whether anybody would get a report of this kind, besides the log."""
+        return bool(self.callbacks) or kind in self.listeners
+
     def publish(self, report: Report) -> None:
-        """Hand `report` to the callbacks; one that raises is logged and stays."""
-        for callback in tuple(self.callbacks):
-            try:
-                callback(report)
-            except Exception:
-                logger.exception("a report callback raised")
+        """Hand `report` to the callbacks for reports and to those who listen to its kind."""
+        _call(tuple(self.callbacks), report)
+        self.tell(report)
+
+    def tell(self, event: object) -> None:
+        """Hand `event` to those who listen to its kind; see `actors.events`."""
+        _call(self.listeners.get(type(event), ()), event)
 
     def _log(self, kind: str, text: str, *values: Any, level: int = logging.WARNING) -> None:
         if self._may_log(kind, level):
@@ -216,4 +244,12 @@ class Reporter:
         return True
 
 
-protect(Reporter, Zombie)
+def _call(callbacks: tuple[Callable[[Any], object], ...], event: object) -> None:
+    for callback in callbacks:
+        try:
+            callback(event)
+        except Exception:
+            logger.exception("a report callback raised")
+
+
+protect(Reporter, Zombie, _call)

@@ -7,19 +7,26 @@ anybody else's.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from itertools import islice
-from typing import Any, Final
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.protection import protect
 from actors.reasons import ExitReason
 from actors.ref import Ref
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
 
 MAX_TEXT: Final = 400
 MAX_ITEM: Final = 60
 MAX_ITEMS: Final = 6
 MAX_DEPTH: Final = 2
 MAX_BITS: Final = 256
+MAX_STATE: Final = 4_000
+MAX_ATTRIBUTES: Final = 20
 
 
 def summary(value: object, depth: int = 0) -> str:
@@ -55,6 +62,31 @@ def _summary(value: Any, depth: int) -> str:
     return f"<{kind.__qualname__}>"
 
 
+def state_summary(actor: Actor) -> str:
+    """Text of what ``actor.format_status()`` gives, in at most `MAX_STATE` characters."""
+    try:
+        state = actor.format_status()
+        if type(state) is not dict:
+            return summary(state)
+        shown = [f"{summary(k)}={summary(state[k])}" for k in islice(state, MAX_ATTRIBUTES)]
+        text = f"{type(actor).__qualname__}({_joined(shown, len(state))})"
+    except Exception as error:
+        text = f"<{type(actor).__qualname__}, {type(error).__name__} in format_status>"
+    return text if len(text) <= MAX_STATE else text[: MAX_STATE - 1] + "…"
+
+
+def attributes(actor: object) -> dict[str, Any]:
+    """The attributes of an object by name, those in slots included."""
+    found: dict[str, Any] = {}
+    for klass in reversed(type(actor).__mro__):
+        for name, member in vars(klass).items():
+            if isinstance(member, MemberDescriptorType):
+                with suppress(AttributeError):
+                    found[name] = member.__get__(actor)
+    found.update(getattr(actor, "__dict__", ()))
+    return found
+
+
 def _some(items: Any) -> list[Any]:
     return list(islice(items, MAX_ITEMS))
 
@@ -64,4 +96,4 @@ def _joined(parts: list[str], count: int) -> str:
     return ", ".join([*parts, *more])
 
 
-protect(summary, _summary)
+protect(summary, _summary, state_summary, attributes)

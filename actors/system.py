@@ -29,18 +29,19 @@ from actors import _trio_internals
 from actors.actor import local
 from actors.clocks import is_simulated, stopwatch, trio_clock
 from actors.collector import Collector
-from actors.control import control_of
 from actors.driver import Tasks
-from actors.errors import CalleeDied
+from actors.events import DEFAULT_SIZE, EventStream, EventSubscription, listen
+from actors.inspection import Inspection
 from actors.lifecycle import end_by_system, finalize, join, send_exit, send_kill, start
 from actors.portal import Portal
 from actors.protection import protect
-from actors.reasons import ExitReason, Killed, NoProc, Normal
+from actors.reasons import ExitReason, Killed, Normal
 from actors.run_state import run_state
 from actors.scheduler import Scheduler
 from actors.stopping import stop_and_wait
+from actors.subscriptions import actor_here, check_alive
 from actors.ties import untie
-from actors.waits import Wait, wait_for
+from actors.waits import wait_for
 
 if TYPE_CHECKING:
     from actors.actor import Actor
@@ -53,7 +54,7 @@ KILL_TIMEOUT_S = 2.0
 _NORMAL = Normal()
 
 
-class System:
+class System(Inspection):
     """One world of actors. Made by `open_system`."""
 
     def __init__(self, scheduler: Scheduler, random: Random, body: trio.CancelScope) -> None:
@@ -146,31 +147,6 @@ class System:
         finally:
             untie(target, "joins", wait)
 
-    async def suspend(self, ref: Ref) -> None:
-        """Have `ref` leave its user messages waiting, from the end of the current one on."""
-        await self._inspect(ref, _suspend)
-
-    async def resume(self, ref: Ref) -> None:
-        """Undo `suspend`."""
-        target = local(ref)
-        if target.control is not None:
-            target.control.held = False
-            target.nudge()
-
-    async def get_state(self, ref: Ref) -> Actor:
-        """The actor object between two messages, for looking at; do not change or keep it."""
-        return await self._inspect(ref, _state)  # type: ignore[no-any-return]
-
-    async def _inspect(self, ref: Ref, function: Callable[[LocalRef], object]) -> Any:
-        target = local(ref)
-        current = self._scheduler.run.current
-        wait = Wait(current)
-        if not target.is_alive():
-            raise CalleeDied(target, NoProc())
-        control_of(target).requests.append((wait, function))
-        target.nudge()
-        return await wait_for(wait, current)
-
     def statistics(self) -> dict[str, int]:
         """Counts since the start, and what is there now."""
         scheduler = self._scheduler
@@ -189,6 +165,28 @@ class System:
         callbacks = self._scheduler.reporter.callbacks
         callbacks.append(callback)
         return lambda: callbacks.remove(callback) if callback in callbacks else None
+
+    def on_event(self, callback: Callable[[Any], object], *kinds: type) -> Callable[[], None]:
+        """Have `callback` called with each event of these kinds; returns what removes it again.
+
+        The kinds are classes, those of `actors.events` or of any report. See there what a callback
+        may do. Raises TypeError if none is named.
+        """
+        return listen(self._scheduler, callback, kinds)
+
+    def events(self, *kinds: type, size: int = DEFAULT_SIZE) -> EventStream:
+        """Follow the events of these kinds with ``async for``; at most `size` wait to be read."""
+        return EventStream(self._scheduler, kinds, size)
+
+    def send_events(self, ref: Ref, *kinds: type, size: int = DEFAULT_SIZE) -> EventSubscription:
+        """Have events of these kinds sent to the actor `ref`, while less than `size` wait there.
+
+        Raises:
+            ActorError: it has ended or is no actor of this system.
+        """
+        target = actor_here(self._scheduler, ref)
+        check_alive(target, "follow events")
+        return EventSubscription(self._scheduler, target, kinds, size)
 
     def portal(self) -> Portal:
         """A way in for other threads."""
@@ -229,14 +227,6 @@ def _find_fatal(error: BaseException) -> BaseException | None:
     return None
 
 
-def _suspend(ref: LocalRef) -> None:
-    control_of(ref).held = True
-
-
-def _state(ref: LocalRef) -> Actor | None:
-    return ref.actor
-
-
 @asynccontextmanager
 async def open_system(
     name: str = "actors",
@@ -273,7 +263,7 @@ async def open_system(
     error: BaseException | None = None
     tuning: AbstractContextManager[Collector | None] = nullcontext()
     if tune_collector:
-        tuning = Collector(scheduler.counters, stopwatch(deterministic=False))
+        tuning = Collector(scheduler.reporter, stopwatch(deterministic=False))
     with tuning as collector:
         async with trio.open_nursery() as nursery:
             scheduler.nursery = nursery
@@ -346,4 +336,4 @@ async def _end_all(refs: list[LocalRef]) -> None:
             await wait_for(join(ref), None)
 
 
-protect(System, _suspend, _state, _stop, _kill_all, _end_all, _abandon_all)
+protect(System, _stop, _kill_all, _end_all, _abandon_all)

@@ -26,8 +26,10 @@ from actors.actor import Actor
 from actors.errors import ActorError, Reject, Unhandled
 from actors.mailbox import EMPTY, take
 from actors.messages import NO_REPLY
-from actors.outcomes import check_owed
+from actors.observation import watch_of
+from actors.outcomes import check_owed, inspect
 from actors.protection import protect
+from actors.ref import LocalRef
 from actors.waits import Call, Receive, park
 
 
@@ -55,11 +57,15 @@ class TaskActor(Actor):
         if ref.scheduler.run.current is not ref:
             raise ActorError("receive() belongs to the coroutine of run(), not to other tasks")
         self._drop_entry()
-        while (entry := take(ref)) is EMPTY:
+        while not _may_go_on(ref) or (entry := take(ref)) is EMPTY:
             await _receive(ref)
         ref.entry = entry
         ref.scheduler.reporter.counters.messages += 1
-        return entry.request if isinstance(entry, Call) else entry
+        message = entry.request if isinstance(entry, Call) else entry
+        watch = watch_of(ref)
+        if watch is not None:
+            watch.begin(message)
+        return message
 
     async def dispatch(self, message: Any) -> None:
         """Handle the message just received with its ``@on`` method, and reply to a call."""
@@ -95,6 +101,19 @@ class TaskActor(Actor):
             check_owed(self.ref, entry)
 
 
+def _may_go_on(ref: LocalRef) -> bool:
+    """Serve who waits for a pause. False while the actor is suspended."""
+    control = ref.control
+    if control is None:
+        return True
+    inspect(ref, control)
+    if control.held or control.frozen:
+        return False
+    if control.is_idle:
+        ref.control = None
+    return True
+
+
 async def _receive(ref: Any) -> None:
     wait = Receive(ref)
     await park(wait)
@@ -102,4 +121,4 @@ async def _receive(ref: Any) -> None:
         raise wait.take_error()
 
 
-protect(TaskActor, _receive)
+protect(TaskActor, _may_go_on, _receive)
