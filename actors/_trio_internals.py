@@ -1,4 +1,8 @@
-"""The only file that touches private names of trio, and why each is needed.
+"""The private names of trio that the runtime touches, and why each is needed.
+
+They are used here only, but for the three of `is_clean`, which three hot functions spell out
+(`Scheduler._handle`, `direct.step_into`, `LocalRef.call`): called, it would take a fifth of the
+time of a message.
 
 ==============================================  =================================================
 private name                                    needed for

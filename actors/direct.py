@@ -19,7 +19,7 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from actors._trio_internals import is_clean
+from actors._trio_internals import LOCK_OWNERS, is_clean
 from actors.control import control_of
 from actors.mailbox import EMPTY
 from actors.messages import NO_REPLY
@@ -90,11 +90,11 @@ def step_into(scheduler: Scheduler, ref: LocalRef, request: object, caller: Loca
     try:
         if handler is not None:
             result = context.run(handler, ref.actor, request)
-        elif kind in behaviour.coroutines:
-            result = behaviour.coroutines[kind](ref.actor, request)
+        elif (coroutine := behaviour.coroutines.get(kind)) is not None:
+            result = coroutine(ref.actor, request)
         else:
             ref.entry = Call(caller, ref, request)
-            result = run_unhandled(ref, context, request)
+            result = context.run(run_unhandled, ref, request)
         if result.__class__ is CoroutineType:
             try:
                 trap = context.run(result.send, None)
@@ -111,7 +111,12 @@ def step_into(scheduler: Scheduler, ref: LocalRef, request: object, caller: Loca
     finally:
         scheduler.depth -= 1
         run.current = caller
-    if not is_clean(scheduler.leader, scheduler.base):
+    leader = scheduler.leader
+    if (
+        leader._cancel_status is not scheduler.base
+        or leader._child_nurseries
+        or (LOCK_OWNERS and leader in LOCK_OWNERS)
+    ):
         call = _direct_call(ref, request, caller)
         scheduler.left_open(ref, Phase.MESSAGE)
         return call

@@ -22,8 +22,6 @@ from actors.turns import Phase
 from actors.waits import Call, Receive
 
 if TYPE_CHECKING:
-    import contextvars
-
     from actors.control import Control
     from actors.scheduler import Scheduler
 
@@ -157,13 +155,13 @@ def check_owed(ref: LocalRef, call: Call) -> None:
         )
 
 
-def run_unhandled(ref: LocalRef, context: contextvars.Context, message: object) -> Any:
+def run_unhandled(ref: LocalRef, message: object) -> Any:
     """There is no handler: refuse a call, hand anything else to ``handle_info``."""
     if isinstance(ref.entry, Call):
         ref.scheduler.reporter.unhandled(ref, message)
         kind = type(message).__qualname__
         raise Reject(Unhandled(f"{ref!r} has no handler for {kind}; add one with @on({kind})"))
-    return context.run(ref.behaviour.fallback, ref.actor, message)
+    return ref.behaviour.fallback(ref.actor, message)
 
 
 def wake_receiver(ref: LocalRef) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
-from actors._trio_internals import is_clean
+from actors._trio_internals import LOCK_OWNERS
 from actors.control import Control
 from actors.cycles import MAX_FOLLOWED, find_cycle
 from actors.errors import Busy, CallCycle, CalleeDied
@@ -222,7 +222,9 @@ class LocalRef(Ref):
             self.status <= QUEUED
             and scheduler.left > 0
             and scheduler.depth < MAX_DEPTH
-            and is_clean(scheduler.leader, scheduler.base)
+            and (leader := scheduler.leader)._cancel_status is scheduler.base
+            and not leader._child_nurseries
+            and (not LOCK_OWNERS or leader not in LOCK_OWNERS)
             and (self.status == IDLE or scheduler.catch_up(self, caller))
         ):
             result: Any = scheduler.step_into(self, request, caller)

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from actors import direct
-from actors._trio_internals import Leftovers, is_clean
+from actors._trio_internals import LOCK_OWNERS, Leftovers, is_clean
 from actors.control import is_exiting
 from actors.errors import LeftOpen, Unwind
 from actors.mailbox import EMPTY
@@ -42,6 +42,7 @@ from actors.outcomes import (
     failed,
     finished,
     left_open_text,
+    release,
     run_unhandled,
     wake_receiver,
     work_off,
@@ -198,8 +199,7 @@ class Scheduler:
     def _run_actor(self, ref: LocalRef) -> None:
         """Handle messages of `ref`: at most 64, as long as the slice lasts and no handler waits.
 
-        One long function, as is `direct.step_into`: what a message costs is mostly the calls of
-        Python functions that are made for it.
+        The run is charged to the slice beforehand; what it has not used is given back.
         """
         if ref.status != QUEUED:
             return
@@ -209,47 +209,76 @@ class Scheduler:
         run = self.run
         run.current = ref
         ref.status = RUNNING
-        actor, behaviour, new_context = ref.actor, ref.behaviour, self.context.copy
+        quota = unused = min(self.left, RUN_MESSAGES)
+        self.left -= quota
+        while ref.status == RUNNING:
+            context = self.context.copy()
+            unused = context.run(self._handle, ref, context, unused)
+        if unused < 0:
+            unused, self.left = ~unused, 0
+        elif self.binding is None:
+            self.left += unused
+        run.current = None
+        self.counters.messages += quota - unused
+
+    def _handle(self, ref: LocalRef, context: contextvars.Context, quota: int) -> int:
+        """Handle messages inside `context`, a copy of the node's, at most `quota`.
+
+        Returns how many of these are left, inverted (``~``) if the slice has lasted long enough.
+        `ref` is still RUNNING afterwards if a handler has changed the context, so that the next
+        message needs a new copy; if nothing was set, two contexts are found equal at a glance. One
+        long function, as is `direct.step_into`, with `is_clean` spelled out: what a message costs
+        is mostly the calls of Python functions that are made for it.
+        """
+        leader, base, unchanged = self.leader, self.base, self.context
+        behaviour, actor = ref.behaviour, ref.actor
         handlers = behaviour.handlers
-        leader, base = self.leader, self.base
+        known: Any = None
+        handler: Any = None
         message: Any = None
-        count = 0
+        left, pause_at = quota, max(0, quota - CLOCK_EVERY)
         while True:
-            if ref.control is not None and not work_off(self, ref):
-                break
+            if left <= pause_at:
+                if left > 0 and self.stopwatch() >= self.slice_end:
+                    left = ~left
+                if left <= 0:
+                    release(self, ref)
+                    break
+                pause_at = max(0, left - CLOCK_EVERY)
+            if ref.control is not None:
+                if not work_off(self, ref):
+                    break
+                behaviour, actor = ref.behaviour, ref.actor
+                handlers, known = behaviour.handlers, None
             entry = ref.first
-            if entry is EMPTY and not ref.mailbox:
+            if entry is not EMPTY:
+                ref.first = EMPTY
+            elif ref.mailbox:
+                entry = ref.mailbox.popleft()
+            else:
                 self.rest(ref)
                 break
-            if count >= RUN_MESSAGES or self.left <= 0:
-                self.enqueue(ref)
-                break
-            count += 1
-            self.left -= 1
-            if entry is EMPTY:
-                entry = ref.mailbox.popleft()  # type: ignore[union-attr]
-            else:
-                ref.first = EMPTY
-            ref.entry = entry
+            left -= 1
+            ref.entry = message = entry
             kind = entry.__class__
-            is_call = kind is Call or kind is RequestCall
-            if is_call:
-                message = entry.request
-                kind = message.__class__
-            else:
-                message = entry
-            handler = handlers.get(kind)
-            context = new_context()
             try:
-                if handler is not None:
-                    result = context.run(handler, actor, message)
-                elif kind in behaviour.coroutines:
-                    result = behaviour.coroutines[kind](actor, message)
+                if kind is known:
+                    result = handler(actor, entry)
                 else:
-                    result = run_unhandled(ref, context, message)
+                    if kind is Call or kind is RequestCall:
+                        message = entry.request
+                        kind = message.__class__
+                    handler = handlers.get(kind)
+                    known = None if handler is None or entry is not message else kind
+                    if handler is not None:
+                        result = handler(actor, message)
+                    elif (coroutine := behaviour.coroutines.get(kind)) is not None:
+                        result = coroutine(actor, message)
+                    else:
+                        result = run_unhandled(ref, message)
                 if result.__class__ is CoroutineType:
                     try:
-                        trap = context.run(result.send, None)
+                        trap = result.send(None)
                     except StopIteration as stop:
                         result = stop.value
                     else:
@@ -258,19 +287,22 @@ class Scheduler:
             except BaseException as error:
                 self.raised(ref, Phase.MESSAGE, error)
                 break
-            if not is_clean(leader, base):
+            if (
+                leader._cancel_status is not base
+                or leader._child_nurseries
+                or (LOCK_OWNERS and leader in LOCK_OWNERS)
+            ):
                 self.left_open(ref, Phase.MESSAGE)
                 break
-            if is_call:
+            if entry is not message:
                 if result is NO_REPLY:
                     check_owed(ref, entry)
                 else:
                     entry.resolve(result)
-            if not count % CLOCK_EVERY and self.stopwatch() >= self.slice_end:
-                self.left = 0
-        run.current = None
+            if context != unchanged:
+                break
         self.last = (ref, message)
-        self.counters.messages += count
+        return left
 
     def rest(self, ref: LocalRef) -> None:
         """`ref` has nothing to do."""

@@ -374,6 +374,48 @@ async def test_each_message_runs_in_its_own_copy_of_the_systems_context():
         assert variable.get() == "outside"
 
 
+async def test_casts_handled_in_one_run_do_not_see_what_the_others_have_set():
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        seen = []
+
+        def look_and_set(me):
+            seen.append(variable.get())
+            variable.set("changed")
+
+        def look_only(me):
+            seen.append(variable.get())
+
+        async def look_later(me):
+            await me.sleep(0)
+            seen.append(variable.get())
+
+        for _ in range(20):
+            ref.cast(DoSync(look_and_set))
+            ref.cast(DoSync(look_only))
+            ref.cast(Do(look_later))
+        await ref.call(Add(1))
+        assert seen == ["unset"] * 60
+
+
+async def test_a_set_variable_may_be_reset_by_the_message_that_set_it_only():
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        tokens = []
+
+        def set_it(me):
+            tokens.append(variable.set("changed"))
+
+        def set_and_reset(me):
+            variable.reset(variable.set("changed"))
+            return variable.get()
+
+        ref.cast(DoSync(set_it))
+        assert await ref.call(DoSync(set_and_reset)) == "unset"
+        with pytest.raises(CalleeDied, match="ValueError"):
+            await ref.call(DoSync(lambda me: variable.reset(tokens[0])))
+
+
 # -- several systems ----------------------------------------------------------------------------
 
 
