@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -190,7 +189,7 @@ def _run_unhandled(actor: Any, message: Any) -> Any:
     ref = actor.ref
     if ref.entry is DIRECT:
         ref.entry = Call(None, ref, message)
-    return run_unhandled(ref, copy_context(), message)
+    return run_unhandled(ref, message)
 
 
 class Watched(Behaviour):
