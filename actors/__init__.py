@@ -25,6 +25,7 @@ around both; `Registry` and `Groups` find actors by keys and by the groups they 
 """
 
 from actors.actor import Actor
+from actors.agent import Agent, AgentGet, AgentGetAndUpdate, AgentUpdate
 from actors.errors import (
     ActorError,
     AlreadyStarted,
@@ -78,6 +79,15 @@ from actors.statistics import ActorStatistics, LogEvent
 from actors.subscriptions import Change, FellBehind, Subscription
 from actors.system import System, open_system
 from actors.task_actor import TaskActor
+from actors.tasks import (
+    Task,
+    TaskFailed,
+    TaskOutcome,
+    TaskStream,
+    TimedOut,
+    start_task,
+    stream_tasks,
+)
 from actors.thread_system import open_system_in_thread
 from actors.timers import TimerRef
 from actors.tracing import Trace
@@ -90,6 +100,10 @@ __all__ = [
     "ActorError",
     "ActorStatistics",
     "ActorStatus",
+    "Agent",
+    "AgentGet",
+    "AgentGetAndUpdate",
+    "AgentUpdate",
     "AlreadyRegistered",
     "AlreadyStarted",
     "Answer",
@@ -146,7 +160,12 @@ __all__ = [
     "Subscription",
     "System",
     "SystemStopped",
+    "Task",
     "TaskActor",
+    "TaskFailed",
+    "TaskOutcome",
+    "TaskStream",
+    "TimedOut",
     "TimerRef",
     "Trace",
     "Unhandled",
@@ -161,4 +180,6 @@ __all__ = [
     "on",
     "open_system",
     "open_system_in_thread",
+    "start_task",
+    "stream_tasks",
 ]

@@ -29,31 +29,46 @@ if TYPE_CHECKING:
 
 async def stop_and_wait(target: LocalRef, reason: ExitReason, seconds: float | None) -> None:
     """Stop `target` and wait for its end; see `System.stop`."""
-    scheduler = target.scheduler
-    current = scheduler.run.current
-    owner = current or scheduler.run.owner_of_current_task()
+    if not target.is_alive():
+        raise StopFailed(target, NoProc(), reason)
+    check_no_cycle(target)
+    _ask(target, reason)
+    ended_with = await wait_for_end(target, seconds)
+    if ended_with is None:
+        raise CallTimeout(f"{target!r} was asked to stop and has not ended within {seconds} s")
+    if ended_with != reason:
+        raise StopFailed(target, ended_with, reason)
+
+
+def check_no_cycle(target: LocalRef) -> None:
+    """Raise CallCycle if `target` is the current actor or waits, through whomever, for it."""
+    run = target.scheduler.run
+    owner = run.current or run.owner_of_current_task()
     cycle = None if owner is None else find_cycle(owner, target, None)
     if cycle is not None:
         raise CallCycle(cycle)
-    if not target.is_alive():
-        raise StopFailed(target, NoProc(), reason)
-    _ask(target, reason)
+
+
+async def wait_for_end(target: LocalRef, seconds: float | None) -> ExitReason | None:
+    """The exit reason of `target`, None if it has not ended within `seconds` (None: for ever).
+
+    A handler that waits so counts as waiting for `target`, as if it had called it.
+    """
+    scheduler = target.scheduler
+    current = scheduler.run.current
     wait = join(target)
     if seconds is not None and not wait.done:
         scheduler.wheel.add(wait, scheduler.now() + seconds)
     if current is not None:
         current.waiting = target
     try:
-        ended_with = cast("ExitReason", await wait_for(wait, current))
+        return cast("ExitReason", await wait_for(wait, current))
     except WaitTimeout:
-        text = f"{target!r} was asked to stop and has not ended within {seconds} s"
-        raise CallTimeout(text) from None
+        return None
     finally:
         untie(target, "joins", wait)
         if current is not None:
             current.waiting = None
-    if ended_with != reason:
-        raise StopFailed(target, ended_with, reason)
 
 
 def _ask(target: LocalRef, reason: ExitReason) -> None:
@@ -67,4 +82,4 @@ def _ask(target: LocalRef, reason: ExitReason) -> None:
         unwind(target, reason)
 
 
-protect(stop_and_wait, _ask)
+protect(stop_and_wait, check_no_cycle, wait_for_end, _ask)

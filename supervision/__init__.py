@@ -12,6 +12,20 @@
 ``child_spec.py`` the fields of a spec, ``requests.py`` what one may ask a supervisor.
 """
 
+from supervision.application import (
+    Application,
+    ApplicationController,
+    ApplicationEnded,
+    ApplicationFailed,
+    ApplicationInUse,
+    ApplicationNotFound,
+    RunningApplication,
+    StartApplication,
+    StopApplication,
+    StopReport,
+    WhichApplications,
+    open_application,
+)
 from supervision.backoff import Backoff, BackoffError
 from supervision.budget import Budget, BudgetError
 from supervision.child_spec import (
@@ -26,6 +40,7 @@ from supervision.child_spec import (
 from supervision.decision import Restart
 from supervision.dynamic_supervisor import DynamicSupervisor
 from supervision.flags import FlagError, Strategy
+from supervision.partition_supervisor import PartitionName, PartitionSupervisor, partition_of
 from supervision.reports import Offender, SupervisorReport
 from supervision.requests import (
     ChildAlreadyPresent,
@@ -48,8 +63,15 @@ from supervision.requests import (
 )
 from supervision.starting import FailedToStartChild
 from supervision.supervisor import Supervisor
+from supervision.tasks import TaskSupervisor
 
 __all__ = [
+    "Application",
+    "ApplicationController",
+    "ApplicationEnded",
+    "ApplicationFailed",
+    "ApplicationInUse",
+    "ApplicationNotFound",
     "AutoShutdown",
     "Backoff",
     "BackoffError",
@@ -73,17 +95,27 @@ __all__ = [
     "GetChildSpec",
     "InvalidChildSpec",
     "Offender",
+    "PartitionName",
+    "PartitionSupervisor",
     "Restart",
     "RestartChild",
+    "RunningApplication",
     "ShutdownTime",
+    "StartApplication",
     "StartChild",
+    "StopApplication",
+    "StopReport",
     "Strategy",
     "Supervisor",
     "SupervisorError",
     "SupervisorReport",
+    "TaskSupervisor",
     "TerminateChild",
     "TooManyChildren",
     "UnsupportedRequest",
+    "WhichApplications",
     "WhichChildren",
     "child_spec",
+    "open_application",
+    "partition_of",
 ]

@@ -1,0 +1,103 @@
+"""`TaskSupervisor`: tasks as children of a supervisor (Elixir's ``Task.Supervisor``).
+
+    specs = [ChildSpec("tasks", DynamicSupervisor, name="tasks")]
+    ...
+    tasks = TaskSupervisor(system.whereis("tasks"))
+    task = await tasks.start(fetch, url)                # linked with the supervisor alone
+    page = await task.result()
+    await tasks.start_child(send_mail, address)         # nobody waits for it
+
+It is a handle on any `DynamicSupervisor`, whose limits apply (`max_children`, ...). Tasks that are
+awaited are temporary children: whoever waits hears of a failure, and a second run could not tell
+anybody its result. A task that nobody awaits may be transient or permanent.
+
+What a task raises is its crash: reported, told to the supervisor, and to the starter as
+`TaskFailed`. With ``link=`` it ends that actor as well, and is ended by its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, Final, Literal, TypeVar, cast
+
+from actors import Actor, LocalRef, Ref, Task, TaskStream
+from actors.lifecycle import send_exit
+from actors.tasks import MAX_CONCURRENCY, TaskRun
+from supervision.child_spec import ChildSpec, ShutdownTime
+from supervision.decision import Restart
+from supervision.requests import StartChild
+
+R = TypeVar("R")
+I = TypeVar("I")  # noqa: E741 - the item of a stream
+
+_AWAITED: Final = ChildSpec("task", TaskRun, restart="temporary")
+
+
+class TaskSupervisor:
+    """Starts tasks under a `DynamicSupervisor`. Immutable, and free to make."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self, ref: Ref) -> None:
+        self.ref: Final = ref
+
+    async def start(
+        self,
+        function: Callable[..., Awaitable[R]] | Callable[..., R],
+        *args: Any,
+        link: Actor | None = None,
+    ) -> Task[R]:
+        """Run ``function(*args)`` as a temporary child; `link`: an actor to link it with.
+
+        Raises:
+            TooManyChildren: the supervisor has `max_children`.
+            CallError: as any call of the supervisor.
+
+        """
+        owner = None if link is None else link.ref
+        task: Task[R] = Task(owner)
+        ref = task.ref = await _start(self.ref, TaskRun, task, function, args)
+        if link is not None and owner is not None:
+            if ref.exit_reason is None:
+                link.link(ref)
+            else:
+                send_exit(owner, ref.exit_reason, ref)
+        return task
+
+    async def start_child(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        restart: Restart = "temporary",
+        shutdown: ShutdownTime = 5.0,
+    ) -> Ref:
+        """Run ``function(*args)`` as a child that nobody awaits. Raises as `start`."""
+        spec = ChildSpec("task", TaskRun, restart=restart, shutdown=shutdown)
+        return await self.ref.call(StartChild(spec, args=(None, function, args)))
+
+    def stream(
+        self,
+        function: Callable[[I], Awaitable[R]] | Callable[[I], R],
+        items: Iterable[I],
+        *,
+        max_concurrency: int = MAX_CONCURRENCY,
+        ordered: bool = True,
+        timeout: float | None = 5.0,
+        on_timeout: Literal["raise", "kill"] = "raise",
+    ) -> TaskStream[I, R]:
+        """Run `function` for each item in a child of its own; see `actors.stream_tasks`."""
+        return TaskStream(
+            partial(_start, self.ref),
+            function,
+            items,
+            max_concurrency=max_concurrency,
+            ordered=ordered,
+            timeout=timeout,
+            on_timeout=on_timeout,
+        )
+
+
+async def _start(supervisor: Ref, actor: type[Actor], *args: Any) -> LocalRef:
+    spec = _AWAITED if actor is TaskRun else ChildSpec("task", actor, restart="temporary")
+    return cast("LocalRef", await supervisor.call(StartChild(spec, args=args)))
