@@ -57,6 +57,7 @@ from actors.groups import Groups, Joined, Left
 from actors.handlers import on
 from actors.inspection import ActorStatus
 from actors.links import MonitorRef
+from actors.mailbox_rules import MailboxPolicy
 from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request
 from actors.multicall import MultiReply, abcast, multi_call
 from actors.portal import Portal
@@ -72,7 +73,7 @@ from actors.registrations import (
 )
 from actors.registry import Registry
 from actors.reply import ReplyTo
-from actors.reports import CrashReport, LongHandler, Report, ZombieReport
+from actors.reports import CrashReport, LongHandler, MailboxAlarm, Report, ZombieReport
 from actors.requests import Requests
 from actors.signals import Signal
 from actors.statistics import ActorStatistics, LogEvent
@@ -134,6 +135,8 @@ __all__ = [
     "LocalRef",
     "LogEvent",
     "LongHandler",
+    "MailboxAlarm",
+    "MailboxPolicy",
     "MonitorRef",
     "MultiReply",
     "NoProc",

@@ -21,7 +21,7 @@ for that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from actors import links as _links
 from actors import timers as _timers
@@ -38,6 +38,7 @@ from actors.waits import Sleep, wait_for
 
 if TYPE_CHECKING:
     from actors.links import MonitorRef
+    from actors.mailbox_rules import MailboxPolicy
     from actors.system import System
     from actors.timers import TimerRef
 
@@ -51,7 +52,15 @@ class Actor:
     """This actor's own reference; there from ``init`` on."""
 
     mailbox_limit: ClassVar[int] = 100_000
-    """Messages that may wait. Above it calls fail with `Busy` and casts are dropped and counted."""
+    """Messages that may wait; what happens to more of them is said by ``mailbox_policy``."""
+
+    mailbox_policy: ClassVar[MailboxPolicy] = "drop_new"
+    """What a full mailbox does: "block", "drop_new", "drop_old", "reject"; see `actors.overflow`.
+    With the default casts are dropped and counted, and calls fail with `Busy`."""
+
+    mailbox_alarm: ClassVar[int | Literal["half"] | None] = "half"
+    """The message that finds so many others waiting raises the mailbox alarm; see `actors.alarms`.
+    "half": half of ``mailbox_limit``. None: there is no alarm."""
 
     trap_exit: bool = False
     """Whether exit signals of linked actors become `Exit` messages instead of ending this actor."""

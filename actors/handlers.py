@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from actors.mailbox_rules import MailboxRules
 from actors.messages import NoReply, Request
 from actors.protection import expose
 
@@ -95,16 +96,21 @@ class Behaviour:
     """What the runtime needs to know of an actor class, compiled once for each class.
 
     ``coroutines`` holds the handlers that are ``async def``, ``handlers`` all others;
-    ``rest_limit`` is how many messages may wait beside the oldest.
+    ``rest_limit`` is how many messages may wait beside the oldest before `actors.overflow` is asked
+    what to do, because of the bound (``mailbox_limit``), of the mark of the mailbox alarm
+    (``alarm``), or always. ``prepare``, if there is one, is run for each new actor.
     """
 
     __slots__ = (
+        "alarm",
         "coroutines",
         "fallback",
         "handlers",
         "init",
         "mailbox_limit",
+        "mailbox_policy",
         "name",
+        "prepare",
         "rest_limit",
         "run",
         "terminate",
@@ -122,14 +128,13 @@ class Behaviour:
         self.terminate = (
             cls.terminate if base is not None and cls.terminate is not base.terminate else None
         )
-        self.mailbox_limit = cls.mailbox_limit
         self.run: Callable[[Any], Any] | None = getattr(cls, "_run_as_task", None)
-        if not isinstance(self.mailbox_limit, int) or self.mailbox_limit < 1:
-            raise TypeError(
-                f"{self.name}.mailbox_limit is {self.mailbox_limit!r}; "
-                "it must be an int of at least 1"
-            )
-        self.rest_limit = self.mailbox_limit - 1
+        mailbox = MailboxRules.of(cls)
+        self.mailbox_limit = mailbox.limit
+        self.mailbox_policy = mailbox.policy
+        self.alarm = mailbox.alarm
+        self.rest_limit = mailbox.rest_limit
+        self.prepare = mailbox.prepare
         if base is not None:
             expose(cls, *table.values())
 

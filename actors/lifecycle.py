@@ -115,6 +115,8 @@ def create(
     ref.parent = parent if link else None
     if name is not None:
         scheduler.names.take(name, ref)
+    if behaviour.prepare is not None:
+        behaviour.prepare(ref)
     scheduler.table[ref] = None
     scheduler.reporter.counters.spawned += 1
     if link and parent is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.mailbox import append, take_all
+from actors.mailbox import discard
 from actors.messages import Down
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc
@@ -104,9 +104,7 @@ def demonitor(record: MonitorRef, *, flush: bool) -> None:
         untie(record.ref, "watchers", record)
         untie(record.watcher, "monitors", record)
     elif flush:
-        for entry in take_all(record.watcher):
-            if not (type(entry) is Down and entry.monitor is record):
-                append(record.watcher, entry)
+        discard(record.watcher, lambda entry: type(entry) is Down and entry.monitor is record)
 
 
 def announce_end(ref: LocalRef, reason: ExitReason) -> None:

@@ -8,6 +8,8 @@ Invariant: while ``first`` is `EMPTY` and the deque exists, the deque is the who
 messages go there); ``first`` is filled only when nothing else waits.
 
 The scheduler and `LocalRef.cast` spell these operations out; everything else uses the functions.
+Some policies need a queue of their own (`actors.queues`). So the deque may be another one after any
+code of an actor, or any message sent, than before.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actors.protection import protect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from actors.ref import LocalRef
 
@@ -90,13 +92,36 @@ def length(ref: LocalRef) -> int:
 
 
 def take_all(ref: LocalRef) -> list[Any]:
-    """Remove and return all entries, the oldest first."""
+    """Remove and return all entries, the oldest first; only for an actor that has ended.
+
+    Under the policy "block" those who wait for room come last; they are calls, too.
+    """
     entries = [] if ref.first is EMPTY else [ref.first]
-    if ref.mailbox is not None:
-        entries.extend(ref.mailbox)
+    mailbox = ref.mailbox
+    if mailbox is not None:
+        if mailbox.__class__ is deque:
+            entries.extend(mailbox)
+        else:
+            entries.extend(mailbox.everything())  # type: ignore[attr-defined]
     ref.first = EMPTY
     ref.mailbox = None
     return entries
 
 
-protect(append, push_front, prepend, take, length, take_all)
+def discard(ref: LocalRef, unwanted: Callable[[Any], bool]) -> None:
+    """Remove the entries for which `unwanted` is true."""
+    if ref.first is not EMPTY and unwanted(ref.first):
+        ref.first = EMPTY
+    mailbox = ref.mailbox
+    if mailbox is None:
+        return
+    if mailbox.__class__ is not deque:
+        mailbox.discard(unwanted)  # type: ignore[attr-defined]
+        return
+    kept = [entry for entry in mailbox if not unwanted(entry)]
+    if len(kept) != len(mailbox):
+        mailbox.clear()
+        mailbox.extend(kept)
+
+
+protect(append, push_front, prepend, take, length, take_all, discard)

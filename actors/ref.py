@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
+from actors import overflow
 from actors._trio_internals import LOCK_OWNERS
+from actors.alarms import note_length
 from actors.control import Control
 from actors.cycles import MAX_FOLLOWED, find_cycle
 from actors.errors import Busy, CallCycle, CalleeDied
@@ -78,13 +80,28 @@ class Ref:
         """Send `message` and forget it. Never blocks and never raises for a dead or full actor."""
 
     @abstractmethod
+    async def send(self, message: object, timeout: float | None = CALL_TIMEOUT_S) -> None:  # noqa: ASYNC109
+        """Send `message`; returns when it is in the mailbox, or dropped as the policy says.
+
+        If the receiver's ``mailbox_policy`` is "block" it waits for room, at most `timeout` seconds
+        (None: for ever). So a sender goes no faster than its receiver.
+
+        Raises:
+            CallTimeout: there was no room in time; the message will not be delivered.
+            CalleeDied: the receiver was dead, or ended before there was room.
+            Busy: the mailbox is full and the policy is "reject", or too many wait for room.
+            CallCycle: the receiver waits, directly or through others, for the sender.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
     async def call(self, request: Request[R], timeout: float | None = CALL_TIMEOUT_S) -> R:  # noqa: ASYNC109
         """Send `request` and wait for its reply, at most `timeout` seconds (None: for ever).
 
         Raises:
             CallTimeout: no reply in time; it is dropped if it comes later.
             CalleeDied: the actor was dead, or ended before it replied.
-            Busy: its mailbox is full.
+            Busy: its mailbox is full (under the policy "block": too many wait for room).
             Unhandled: it has no handler for this request.
             CallCycle: it waits, directly or through others, for the caller.
             CallError: what the handler rejected the request with.
@@ -172,7 +189,7 @@ class LocalRef(Ref):
         mailbox = self.mailbox
         if mailbox is not None:
             if len(mailbox) >= self.behaviour.rest_limit:
-                self.scheduler.reporter.dropped(self, message)
+                overflow.cast(self, message)
                 return
             mailbox.append(message)
         elif self.first is EMPTY:
@@ -181,7 +198,7 @@ class LocalRef(Ref):
                 return
             self.first = message
         elif self.behaviour.rest_limit == 0:
-            self.scheduler.reporter.dropped(self, message)
+            overflow.cast(self, message)
             return
         else:
             spare = self.scheduler.spare
@@ -198,9 +215,31 @@ class LocalRef(Ref):
         """Deliver a message that the actor has asked for, so that no bound applies."""
         if self.status == DEAD:
             return
-        append(self, entry)
+        mailbox = self.mailbox
+        if mailbox is None:
+            append(self, entry)
+        else:
+            if len(mailbox) >= self.behaviour.rest_limit:
+                note_length(self, length(self))
+            mailbox.append(entry)
         if self.status < QUEUED:
             self.scheduler.enqueue(self)
+
+    def wake(self) -> None:
+        """Have the scheduler look at the mailbox, if it need be told."""
+        if self.status < QUEUED:
+            self.scheduler.enqueue(self)
+
+    async def send(self, message: object, timeout: float | None = CALL_TIMEOUT_S) -> None:  # noqa: ASYNC109
+        """Send `message` with backpressure; see `Ref.send`."""
+        if self.scheduler.run.current is None:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        if self.status == DEAD:
+            raise CalleeDied(self, NoProc())
+        if length(self) < self.behaviour.rest_limit:
+            self.cast(message)
+        else:
+            await overflow.send(self, message, timeout)
 
     def answer(self, tag: object, value: object, error: BaseException | None) -> None:
         """Deliver the outcome of a request that this actor made."""
@@ -251,16 +290,16 @@ class LocalRef(Ref):
             await park(call)
         caller.waiting = None
         if call.error is not None:
+            overflow.forget(self, call)
             raise call.take_error()
         return call.value  # type: ignore[no-any-return]
 
     def _put_call(self, call: Call) -> None:
         if self.status == DEAD:
             raise CalleeDied(self, NoProc())
-        waiting = length(self)
-        if waiting >= self.behaviour.mailbox_limit:
-            self.scheduler.counters.busy += 1
-            raise Busy(f"the mailbox of {self!r} is full ({waiting} messages); try again later")
+        if length(self) >= self.behaviour.rest_limit:
+            overflow.call(self, call)
+            return
         append(self, call)
         if self.status < QUEUED:
             self.scheduler.enqueue(self)
@@ -280,10 +319,14 @@ class LocalRef(Ref):
         self._put_call(call)
         if timeout is not None or owner is not None:
             call.arm(timeout, scheduler.now())
-        if owner is None:
-            await wait_in_task(call)
-        else:
-            await scheduler.wait_as_child(owner, call)
+        try:
+            if owner is None:
+                await wait_in_task(call)
+            else:
+                await scheduler.wait_as_child(owner, call)
+        except BaseException:
+            overflow.forget(self, call)
+            raise
         if call.error is not None:
             raise call.take_error()
         return call.value  # type: ignore[no-any-return]

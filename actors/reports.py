@@ -89,7 +89,17 @@ class DeadLetter:
     message: str
 
 
-Report = CrashReport | LongHandler | ZombieReport
+@dataclass(frozen=True, slots=True)
+class MailboxAlarm:
+    """`length` messages wait for `ref`: at least `mark` (`raised`), or no longer nearly as many."""
+
+    ref: LocalRef
+    length: int
+    mark: int
+    raised: bool
+
+
+Report = CrashReport | LongHandler | ZombieReport | MailboxAlarm
 
 
 @dataclass(slots=True)
@@ -104,7 +114,14 @@ class Counters:
     bound: int = 0
     dead_letters: int = 0
     dropped: int = 0
+    dropped_new: int = 0
+    dropped_old: int = 0
+    rejected: int = 0
+    dropped_block: int = 0
+    dropped_own: int = 0
     busy: int = 0
+    waited: int = 0
+    mailbox_alarms: int = 0
     unhandled: int = 0
     left_open: int = 0
     zombies: int = 0
@@ -159,10 +176,23 @@ class Reporter:
             name = type(message).__qualname__
             self._log("dead letter", "%s for %r, which has ended", name, ref, level=level)
 
-    def dropped(self, ref: LocalRef, message: object) -> None:
-        """A cast to a full mailbox."""
-        self.counters.dropped += 1
-        self._log("dropped", "%s for %r, whose mailbox is full", type(message).__qualname__, ref)
+    def dropped(self, ref: LocalRef, message: object, counter: str) -> None:
+        """A message at a full mailbox, to be counted also under `counter`."""
+        counters = self.counters
+        counters.dropped += 1
+        setattr(counters, counter, getattr(counters, counter) + 1)
+        kind, policy = type(message).__qualname__, ref.behaviour.mailbox_policy
+        self._log("dropped", "%s for %r, whose mailbox is full (%s)", kind, ref, policy)
+
+    def mailbox_alarm(self, ref: LocalRef, length: int, mark: int, *, raised: bool) -> None:
+        """The mailbox alarm of `ref` is raised or cleared."""
+        if raised:
+            self.counters.mailbox_alarms += 1
+            limit = ref.behaviour.mailbox_limit
+            self._log("mailbox alarm", "%d of %d messages wait for %r", length, limit, ref)
+        else:
+            self._log("mailbox alarm", "over: %d messages wait for %r", length, ref)
+        self.publish(MailboxAlarm(ref, length, mark, raised))
 
     def unhandled(self, ref: LocalRef, message: object) -> None:
         """A message that the actor has no handler for."""

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
     from trio._core._run import CancelStatus
 
+    from actors.alarms import Alarm
     from actors.run_state import RunState
     from actors.system import System
 
@@ -126,6 +127,7 @@ class Scheduler:
         self.long_handler = LONG_HANDLER_S
         self.last: tuple[LocalRef, Any] | None = None
         self.unarmed: list[Call] = []
+        self.alarms: dict[LocalRef, Alarm] = {}
         self.abandoned: deque[Any] = deque(maxlen=MAX_ABANDONED)
         self.binding: tuple[Turn, Any] | None = None
         self.fatal: BaseException | None = None
@@ -311,7 +313,9 @@ class Scheduler:
         mailbox = ref.mailbox
         if mailbox is not None:
             ref.mailbox = None
-            if len(self.spare) < MAX_SPARE:
+            if mailbox.__class__ is not deque:
+                ref.mailbox = mailbox.at_rest()  # type: ignore[attr-defined]
+            elif len(self.spare) < MAX_SPARE:
                 self.spare.append(mailbox)
 
     def _resume(self, wait: Wait) -> None:

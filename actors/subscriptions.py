@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.errors import ActorError
 from actors.links import Watch
-from actors.mailbox import append, length, take_all
+from actors.mailbox import discard, length
 from actors.protection import protect
 from actors.ref import LocalRef
 from actors.ties import tie, untie
@@ -119,10 +119,10 @@ class Subscribers:
         """End a subscription and take its waiting messages back. False if it was over."""
         was_active = self.discard(subscription)
         if subscription._subscribers is self:
-            ref = subscription.ref
-            for entry in take_all(ref):
-                if not (isinstance(entry, Change) and entry.monitor is subscription):
-                    append(ref, entry)
+            discard(
+                subscription.ref,
+                lambda entry: isinstance(entry, Change) and entry.monitor is subscription,
+            )
         return was_active
 
     def tell(self, topic: Hashable, kind: Callable[..., Change], *fields: Any) -> None:

@@ -154,6 +154,7 @@ class System(Inspection):
         return asdict(counters) | {
             "messages": counters.messages + counters.direct_calls,
             "actors": len(scheduler.table),
+            "alarms": len(scheduler.alarms),
             "names": len(scheduler.names),
             "runnable": len(scheduler.runq),
             "deadlines": len(scheduler.wheel),

@@ -158,8 +158,12 @@ class Call(Wait):
             elif self.final < inf:
                 scheduler.wheel.add(self, self.final)
             return
+        self.resolve(None, CallTimeout(self.expired()))
+
+    def expired(self) -> str:
+        """The sentence of the timeout."""
         kind = type(self.request).__qualname__
-        self.resolve(None, CallTimeout(f"no reply to {kind} from {self.callee!r} in time"))
+        return f"no reply to {kind} from {self.callee!r} in time"
 
 
 class Asker(Protocol):
@@ -204,8 +208,7 @@ class RequestCall(Call):
 
     def fire(self, _scheduler: Scheduler, /) -> None:
         """The deadline has come; nobody is blocked, so there is no cycle to look for."""
-        kind = type(self.request).__qualname__
-        self.resolve(None, CallTimeout(f"no reply to {kind} from {self.callee!r} in time"))
+        self.resolve(None, CallTimeout(self.expired()))
 
 
 async def wait_in_task(wait: Wait) -> None:
