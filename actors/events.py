@@ -10,9 +10,10 @@ kind                told when
 `CrashReport`       an actor's code raised
 `LongHandler`       one actor's turn stalled the system
 `ZombieReport`      an actor that must end does not
+`MailboxAlarm`      very many messages wait for an actor, or no longer
 ==================  ===========================================================================
 
-The last three, and every other report that somebody publishes - a supervisor's for example - also
+The last four, and every other report that somebody publishes - a supervisor's for example - also
 go to `System.on_report`. The first four are told to subscribers alone: nothing is made, counted or
 asked for them while there are none. For starts and ends that is done by the table of all actors,
 which is another kind of dict while somebody wants to know.

@@ -43,6 +43,10 @@ class Outsider(Ref):
         """Refused: there is no mailbox. Raises ActorError."""
         self._refuse(message)
 
+    async def send(self, message: object, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        """Refused: there is no mailbox. Raises ActorError."""
+        self._refuse(message)
+
     async def call(self, request: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109
         """Refused: there is no mailbox. Raises ActorError."""
         self._refuse(request)

@@ -176,7 +176,7 @@ def busy(ref: LocalRef, waiting: int) -> Busy:
 def senders_waiting(ref: LocalRef) -> int:
     """Calls and sends that wait for room in the mailbox of `ref`."""
     mailbox = ref.mailbox
-    return mailbox.waiting if isinstance(mailbox, GatedQueue) else 0
+    return len(mailbox.senders()) if isinstance(mailbox, GatedQueue) else 0
 
 
 def _deliver(ref: LocalRef, entry: Any) -> None:
@@ -196,10 +196,22 @@ def _gate(ref: LocalRef) -> GatedQueue:
     return gate
 
 
+def _make_sliding(ref: LocalRef, waiting: int) -> SlidingQueue:
+    """The actor has got another class than it began with: what waits counts as its own."""
+    mailbox, sliding = ref.mailbox, SlidingQueue()
+    if isinstance(mailbox, GatedQueue):
+        for sender in mailbox.senders():
+            sender.resolve(None, busy(ref, waiting))
+    sliding.extend(mailbox or ())
+    ref.mailbox = sliding
+    return sliding
+
+
 def _slide(ref: LocalRef, waiting: int, entry: Any) -> bool:
     """Deliver under drop_old. False if the new one had to be dropped."""
     behaviour, mailbox = ref.behaviour, ref.mailbox
-    assert isinstance(mailbox, SlidingQueue)
+    if not isinstance(mailbox, SlidingQueue):
+        mailbox = _make_sliding(ref, waiting)
     if not isinstance(entry, Call) and is_own(ref):
         if waiting >= 2 * behaviour.mailbox_limit:
             ref.scheduler.reporter.dropped(ref, entry, "dropped_own")
@@ -233,5 +245,6 @@ protect(
     senders_waiting,
     _deliver,
     _gate,
+    _make_sliding,
     _slide,
 )

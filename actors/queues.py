@@ -184,10 +184,9 @@ class GatedQueue(deque[Any]):
         """`sender` has gone."""
         self._senders.pop(sender, None)
 
-    @property
-    def waiting(self) -> int:
-        """Senders that wait for room."""
-        return sum(not sender.done for sender in self._senders)
+    def senders(self) -> tuple[Call, ...]:
+        """Who waits for room, the first first."""
+        return tuple(sender for sender in self._senders if not sender.done)
 
     def discard(self, unwanted: Callable[[Any], bool]) -> None:
         """Remove the messages for which `unwanted` is true; senders stay, and come in."""

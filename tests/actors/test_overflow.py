@@ -577,6 +577,26 @@ async def _send_all(ref, count):
         await ref.send(Note(number))
 
 
+@pytest.mark.parametrize("before", POLICIES)
+@pytest.mark.parametrize("after", POLICIES)
+async def test_a_new_version_of_a_class_may_have_another_policy(before, after):
+    async with open_system() as system:
+        ref = await busy_room(system, CLASSES[before], notes=3)
+        outcomes = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outcome_of, ref.send(Note("sent"), None), outcomes)
+            await wait_all_tasks_blocked()
+            ref.behaviour = CLASSES[after]._behaviour
+            for number in range(3, 6):
+                ref.cast(Note(number))
+            await let_go(ref)
+        await ref.call(Add(1))
+        came = [value for value in seen(ref) if value != "sent"]
+        assert came == sorted(came)
+        statistics = system.statistics()
+        assert len(seen(ref)) + statistics["dropped"] + statistics["busy"] == 7
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
