@@ -58,7 +58,7 @@ from actors.handlers import on
 from actors.inspection import ActorStatus
 from actors.links import MonitorRef
 from actors.mailbox_rules import MailboxPolicy
-from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request
+from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request, Timeout
 from actors.multicall import MultiReply, abcast, multi_call
 from actors.portal import Portal
 from actors.reasons import Crashed, ExitReason, Ignored, Killed, NoProc, Normal, Shutdown
@@ -169,6 +169,7 @@ __all__ = [
     "TaskOutcome",
     "TaskStream",
     "TimedOut",
+    "Timeout",
     "TimerRef",
     "Trace",
     "Unhandled",

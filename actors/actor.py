@@ -21,14 +21,16 @@ for that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from actors import links as _links
+from actors import stash as _stash
 from actors import timers as _timers
 from actors.errors import ActorError
 from actors.handlers import Behaviour
 from actors.lifecycle import send_exit, send_kill, start, stop_self
 from actors.mailbox import push_front
+from actors.messages import Timeout
 from actors.protection import protect
 from actors.reasons import ExitReason, NoProc, Normal
 from actors.ref import QUEUED, LocalRef, Ref
@@ -37,10 +39,15 @@ from actors.summaries import attributes
 from actors.waits import Sleep, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from actors.links import MonitorRef
     from actors.mailbox_rules import MailboxPolicy
+    from actors.messages import NoReply
     from actors.system import System
     from actors.timers import TimerRef
+
+_TIMEOUT: Final = Timeout()
 
 
 class Actor:
@@ -61,6 +68,9 @@ class Actor:
     mailbox_alarm: ClassVar[int | Literal["half"] | None] = "half"
     """The message that finds so many others waiting raises the mailbox alarm; see `actors.alarms`.
     "half": half of ``mailbox_limit``. None: there is no alarm."""
+
+    stash_limit: ClassVar[int] = 1_000
+    """Messages that may be put aside; above it as with ``mailbox_limit``."""
 
     trap_exit: bool = False
     """Whether exit signals of linked actors become `Exit` messages instead of ending this actor."""
@@ -167,13 +177,84 @@ class Actor:
         """End `ref` whatever it does; it ends with `Killed` and cannot trap that."""
         send_kill(local(ref))
 
-    def send_after(self, seconds: float, message: object) -> TimerRef:
-        """Send this actor `message` in `seconds`; dropped if the actor stops first."""
-        return _timers.start_timer(self.ref, seconds, message)
+    def send_after(
+        self, seconds: float, message: object, *, to: Ref | None = None, absolute: bool = False
+    ) -> TimerRef:
+        """Send `message` in `seconds`, to this actor or to another; see `actors.timers`.
 
-    def cancel_timer(self, timer: TimerRef) -> bool:
-        """Cancel a timer. False if its message was sent, or it was cancelled, before."""
-        return _timers.cancel_timer(timer)
+        It belongs to the actor that gets the message, and is dropped when that one ends first. With
+        `absolute`, `seconds` is a time of trio's clock.
+
+        Raises:
+            ValueError: the time is negative or not finite.
+        """
+        receiver = self.ref if to is None else local(to)
+        return _timers.send_after(self.ref, receiver, seconds, message, absolute=absolute)
+
+    def start_timer(
+        self, key: Hashable, seconds: float, message: object, *, absolute: bool = False
+    ) -> TimerRef:
+        """Send this actor `message` in `seconds`, instead of what the timer `key` had to send.
+
+        Raises:
+            ValueError: the time is negative or not finite, or `key` is None or a `TimerRef`.
+        """
+        return _timers.start_timer(self.ref, key, seconds, message, absolute=absolute)
+
+    def send_interval(self, seconds: float, message: object) -> TimerRef:
+        """Send this actor `message` again and again, `seconds` after it took up the last one."""
+        return _timers.start_interval(self.ref, None, seconds, message)
+
+    def start_interval(self, key: Hashable, seconds: float, message: object) -> TimerRef:
+        """The same under a key: it replaces the timer or interval that has this key."""
+        _timers.check_key(key)
+        return _timers.start_interval(self.ref, key, seconds, message)
+
+    def cancel_timer(self, timer: TimerRef | Hashable) -> float | None:
+        """Take back a timer, given itself or by its key; the seconds that were left.
+
+        None if it was over, or there is none with this key. The message of a timer with a key, or
+        of an interval, is not handled any more after this, even if it waits in the mailbox.
+        """
+        return _timers.cancel_timer(self.ref, timer)
+
+    @property
+    def timers(self) -> dict[Hashable, TimerRef]:
+        """The pending timers that have keys, in the order of their setting."""
+        return _timers.keyed_timers(self.ref)
+
+    def set_idle_timeout(self, seconds: float | None, message: object = _TIMEOUT) -> None:
+        """Get `message` whenever nothing has been handled for `seconds`; None: no longer.
+
+        Raises:
+            ValueError: `seconds` is not above 0, or not finite.
+            ActorError: this is a `TaskActor`, which receives by itself.
+        """
+        _timers.set_idle_timeout(self.ref, seconds, message)
+
+    def stash(self) -> NoReply:
+        """Put the message in hand aside until `unstash_all`; see `actors.stash`.
+
+        The handler of a call returns what this returns. With ``stash_limit`` messages put aside, a
+        call fails with `Busy` and any other message is dropped and counted.
+
+        Raises:
+            ActorError: there is no message in hand.
+        """
+        return _stash.stash(self.ref)
+
+    def unstash_all(self) -> int:
+        """Put all that is stashed before everything that waits, in order. How many these were."""
+        return _stash.unstash(self.ref, None)
+
+    def unstash(self, count: int = 1) -> int:
+        """Do so with the oldest `count` only."""
+        return _stash.unstash(self.ref, count)
+
+    @property
+    def stashed(self) -> int:
+        """How many messages are stashed."""
+        return _stash.stashed(self.ref)
 
     async def sleep(self, seconds: float) -> None:
         """Wait without trio. The actor handles no message meanwhile."""

@@ -14,6 +14,7 @@ field        meaning
 ``held``     suspended: user messages wait
 ``frozen``   the same, for the time of a code upgrade
 ``requests`` inspections that wait for the end of the current message
+``idle``     the inactivity timeout: stays while it is set, and hears of each message
 ``zombie``   the deadline after which an actor that does not unwind is reported
 ===========  ======================================================================================
 """
@@ -31,13 +32,25 @@ if TYPE_CHECKING:
     from actors.reasons import ExitReason
     from actors.ref import LocalRef
     from actors.reports import Zombie
+    from actors.timers import IdleTimer
     from actors.waits import Wait
 
 
 class Control:
     """System messages of one actor that are not worked off."""
 
-    __slots__ = ("exit", "final", "frozen", "held", "requests", "run", "starting", "stop", "zombie")
+    __slots__ = (
+        "exit",
+        "final",
+        "frozen",
+        "held",
+        "idle",
+        "requests",
+        "run",
+        "starting",
+        "stop",
+        "zombie",
+    )
 
     def __init__(self) -> None:
         self.starting: Wait | None = None
@@ -49,6 +62,7 @@ class Control:
         self.frozen = False
         self.requests: deque[tuple[Wait, Callable[[LocalRef], object]]] = deque()
         self.zombie: Zombie | None = None
+        self.idle: IdleTimer | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -62,6 +76,7 @@ class Control:
             or self.held
             or self.frozen
             or self.requests
+            or self.idle
         )
 
 

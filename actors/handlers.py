@@ -113,6 +113,7 @@ class Behaviour:
         "prepare",
         "rest_limit",
         "run",
+        "stash_limit",
         "terminate",
     )
 
@@ -135,6 +136,11 @@ class Behaviour:
         self.alarm = mailbox.alarm
         self.rest_limit = mailbox.rest_limit
         self.prepare = mailbox.prepare
+        self.stash_limit = cls.stash_limit
+        if not isinstance(self.stash_limit, int) or self.stash_limit < 1:
+            raise TypeError(
+                f"{self.name}.stash_limit is {self.stash_limit!r}; it must be an int of at least 1"
+            )
         if base is not None:
             expose(cls, *table.values())
 

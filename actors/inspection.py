@@ -29,6 +29,7 @@ from actors.ref import CALL_TIMEOUT_S, STATUS_NAMES, LocalRef
 from actors.statistics import MAX_LOG, ActorStatistics, Log, LogEvent, Statistics
 from actors.summaries import state_summary, summary
 from actors.ties import tied
+from actors.timers import timers_of
 from actors.tracing import Trace, start_trace
 from actors.tree import Node, build_tree
 from actors.waits import Wait, wait_for
@@ -250,7 +251,7 @@ def status_of(ref: LocalRef) -> ActorStatus:
         monitors=tuple(monitor.ref for monitor in islice(monitors, MAX_SHOWN)),
         monitor_count=len(monitors),
         monitored_by=len(tied(ref, "watchers")),
-        timers=len(tied(ref, "timers")),
+        timers=len(timers_of(ref)),
         replies_owed=len(tied(ref, "owed")),
         queue_length=ref.queue_length,
         message=in_hand(ref),

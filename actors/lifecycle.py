@@ -5,9 +5,10 @@ Start: the name is taken, the actor constructed, linked to its parent, ``init`` 
 `StartFailed` is raised.
 
 End, in this order: the actor's code has unwound (a killed handler's ``finally`` has run), then
-``terminate`` where it applies, then `finalize`: the name is released, the calls in hand, owed and
-waiting in the mailbox fail with the reason, other waiting messages become dead letters, timers are
-dropped, and at last links and monitors are told. So one incarnation never overlaps the next.
+``terminate`` where it applies, then `finalize`: the name is released, the calls in hand, owed,
+waiting in the mailbox or put aside fail with the reason, other such messages become dead letters,
+timers are dropped, and at last links and monitors are told. So one incarnation never overlaps the
+next.
 
 Signals only mark the target and queue it: a cascade of exits is a loop of the scheduler, never a
 recursion.
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.control import control_of
+from actors.envelopes import Envelope
 from actors.errors import (
     CalleeDied,
     Ignore,
@@ -234,10 +236,12 @@ def _fail_calls(ref: LocalRef, entry: Any, waiting: list[Any], reason: ExitReaso
         entry.resolve(None, CalleeDied(ref, reason))
     for call in tied(ref, "owed"):
         call.resolve(None, CalleeDied(ref, reason))
+    if ref.ties is not None and ref.ties.aside is not None:
+        waiting[:0] = ref.ties.aside.take_all()
     for message in waiting:
         if isinstance(message, Call):
             message.resolve(None, CalleeDied(ref, reason))
-        else:
+        elif not isinstance(message, Envelope):
             ref.scheduler.reporter.dead_letter(ref, message)
 
 

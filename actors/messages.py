@@ -63,3 +63,8 @@ class Answer:
     tag: object
     value: object
     error: CallError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """Nothing has happened for the time that ``set_idle_timeout`` has set."""

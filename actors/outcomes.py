@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors.control import control_of, is_exiting
+from actors.envelopes import Envelope
 from actors.errors import CallError, Reject, Unhandled
 from actors.lifecycle import finalize, reason_of, stop_self
 from actors.mailbox import EMPTY
@@ -52,7 +53,10 @@ def work_off(scheduler: Scheduler, ref: LocalRef) -> bool:
         if control.held or control.frozen:
             ref.status = HELD
             return False
-        ref.control = None
+        if control.idle is None:
+            ref.control = None
+        else:
+            control.idle.touch()
         if not served:
             return True
         scheduler.enqueue(ref)  # whoever looked may have replaced what this run has in hand
@@ -156,12 +160,28 @@ def check_owed(ref: LocalRef, call: Call) -> None:
 
 
 def run_unhandled(ref: LocalRef, message: object) -> Any:
-    """There is no handler: refuse a call, hand anything else to ``handle_info``."""
+    """There is no handler: refuse a call, hand anything else to ``handle_info``.
+
+    Or it is no message but an envelope: handle what is in it.
+    """
+    if isinstance(message, Envelope):
+        return _run_opened(ref, message)
     if isinstance(ref.entry, Call):
         ref.scheduler.reporter.unhandled(ref, message)
         kind = type(message).__qualname__
         raise Reject(Unhandled(f"{ref!r} has no handler for {kind}; add one with @on({kind})"))
     return ref.behaviour.fallback(ref.actor, message)
+
+
+def _run_opened(ref: LocalRef, envelope: Envelope) -> Any:
+    message = envelope.open()
+    if message is EMPTY:
+        ref.entry = None
+        return None
+    ref.entry = message
+    behaviour, kind = ref.behaviour, type(message)
+    handler = behaviour.handlers.get(kind) or behaviour.coroutines.get(kind) or behaviour.fallback
+    return handler(ref.actor, message)
 
 
 def wake_receiver(ref: LocalRef) -> None:
@@ -190,5 +210,6 @@ protect(
     release,
     check_owed,
     run_unhandled,
+    _run_opened,
     wake_receiver,
 )

@@ -20,17 +20,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from actors.actor import Actor
+from actors.envelopes import Envelope
 from actors.errors import ActorError, Reject, Unhandled
 from actors.mailbox import EMPTY, take
-from actors.messages import NO_REPLY
+from actors.messages import NO_REPLY, NoReply
 from actors.observation import watch_of
 from actors.outcomes import check_owed, inspect
 from actors.protection import protect
 from actors.ref import LocalRef
+from actors.selective import pass_over, passed_over, type_of
 from actors.waits import Call, Receive, park
+
+M = TypeVar("M")
 
 
 class TaskActor(Actor):
@@ -45,8 +49,17 @@ class TaskActor(Actor):
     async def _run_as_task(self) -> None:
         await self.run()
 
-    async def receive(self) -> Any:
+    @overload
+    async def receive(self) -> Any: ...
+    @overload
+    async def receive(self, *types: type[M]) -> M: ...
+    async def receive(self, *types: type[Any]) -> Any:
         """The next message; waits for it. For a call, then reply with `dispatch` or `reply_to`.
+
+        With `types`, the next whose type is exactly one of these (selective receive). Others keep
+        their places for later: they are put aside, each once, in a queue for each type, so that to
+        receive costs the same however much has been passed over. At most ``stash_limit`` are put
+        aside; above it a call fails with `Busy` and a cast is dropped and counted.
 
         Only ``run`` itself may receive, not tasks that it has started.
 
@@ -57,8 +70,23 @@ class TaskActor(Actor):
         if ref.scheduler.run.current is not ref:
             raise ActorError("receive() belongs to the coroutine of run(), not to other tasks")
         self._drop_entry()
-        while not _may_go_on(ref) or (entry := take(ref)) is EMPTY:
-            await _receive(ref)
+        entry = EMPTY
+        while entry is EMPTY:
+            if not _may_go_on(ref):
+                await _receive(ref)
+                continue
+            entry = passed_over(ref, types)
+            if entry is not EMPTY:
+                break
+            entry = take(ref)
+            if entry is EMPTY:
+                await _receive(ref)
+                continue
+            if isinstance(entry, Envelope):
+                entry = entry.open()
+            if types and entry is not EMPTY and type_of(entry) not in types:
+                pass_over(ref, entry)
+                entry = EMPTY
         ref.entry = entry
         ref.scheduler.reporter.counters.messages += 1
         message = entry.request if isinstance(entry, Call) else entry
@@ -66,6 +94,10 @@ class TaskActor(Actor):
         if watch is not None:
             watch.begin(message)
         return message
+
+    def stash(self) -> NoReply:
+        """Not here: a task actor receives what it wants with ``receive(Type)``."""
+        raise ActorError("a TaskActor does not stash; pass messages over with receive(Type)")
 
     async def dispatch(self, message: Any) -> None:
         """Handle the message just received with its ``@on`` method, and reply to a call."""

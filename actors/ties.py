@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors.protection import protect
 
 if TYPE_CHECKING:
+    from actors.aside import Aside
     from actors.links import MonitorRef, Watch
     from actors.ref import LocalRef
     from actors.timers import TimerRef
     from actors.waits import Call, Wait
 
-Kind = Literal["watchers", "monitors", "timers", "owed", "joins", "child_waits"]
+Kind = Literal["watchers", "monitors", "owed", "joins", "child_waits"]
 
 
 class Ties:
@@ -25,22 +26,24 @@ class Ties:
     ===============  ======================================================================
     ``watchers``     monitors of this actor, held by others, and other watches of its end
     ``monitors``     monitors that this actor holds
-    ``timers``       its timers that have not fired
+    ``timers``       its timers: by their keys, those without a key by themselves
     ``owed``         calls whose replies it has deferred
     ``joins``        waits for its end
     ``child_waits``  calls made by tasks of nurseries in its handler
+    ``aside``        messages that it has put aside: stash, selective receive, postponed events
     ===============  ======================================================================
     """
 
-    __slots__ = ("child_waits", "joins", "monitors", "owed", "timers", "watchers")
+    __slots__ = ("aside", "child_waits", "joins", "monitors", "owed", "timers", "watchers")
 
     def __init__(self) -> None:
         self.watchers: dict[Watch, None] | None = None
         self.monitors: dict[MonitorRef, None] | None = None
-        self.timers: dict[TimerRef, None] | None = None
+        self.timers: dict[Any, TimerRef] | None = None
         self.owed: dict[Call, None] | None = None
         self.joins: dict[Wait, None] | None = None
         self.child_waits: dict[Call, None] | None = None
+        self.aside: Aside | None = None
 
 
 def tie(ref: LocalRef, kind: Kind, member: Any) -> None:

@@ -22,7 +22,7 @@ from actors.links import MonitorRef, links_of
 from actors.summaries import summary
 from actors.testing.faults import FaultyBehaviour
 from actors.ties import tied
-from actors.timers import TimerRef
+from actors.timers import timers_of
 from actors.turns import Phase
 from actors.waits import Call, Receive
 
@@ -94,9 +94,9 @@ def _doing(ref: LocalRef) -> str:
 def _of(ref: LocalRef) -> Iterator[tuple[Any, str]]:
     if ref.name is not None:
         yield (ref, "name", ref.name), f"the name {ref.name!r}, of {ref!r}"
-    for timer in tied(ref, "timers"):
-        message = timer._message if isinstance(timer, TimerRef) else timer
-        yield timer, f"a timer of {ref!r}, due at {timer.deadline:.3f}: {summary(message)}"
+    for timer in timers_of(ref):
+        due = f"due at {timer.deadline:.3f}: {summary(timer.message)}"
+        yield timer, f"a timer of {ref!r}, {due}"
     for watch in tied(ref, "watchers"):
         by = f"monitor of it by {watch.watcher!r}" if isinstance(watch, MonitorRef) else repr(watch)
         yield watch, f"a watch of {ref!r}: {by}"
