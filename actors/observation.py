@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from actors.envelopes import Envelope
 from actors.handlers import Behaviour
 from actors.outcomes import run_unhandled
 from actors.protection import protect
@@ -173,8 +174,9 @@ class _Table(dict[type, Callable[[Any, Any], Any]]):
         """The wrapped handler of `kind`, or the one for what nobody handles."""
         return None if kind is Call or kind is RequestCall else self[kind]
 
-    def __missing__(self, _kind: type) -> Callable[[Any, Any], Any]:
-        return self._unhandled
+    def __missing__(self, kind: type) -> Callable[[Any, Any], Any]:
+        # What is in an envelope comes back here, and is watched then.
+        return _run_unhandled if issubclass(kind, Envelope) else self._unhandled
 
 
 def _wrapped(watch: Watch, handler: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 class TimerRef:
     """One timer that has been set. Compare by identity."""
 
-    __slots__ = ("message", "_ref", "deadline", "slot")
+    __slots__ = ("_ref", "deadline", "message", "slot")
 
     def __init__(self, ref: LocalRef, message: object) -> None:
         self._ref = ref

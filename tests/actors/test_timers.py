@@ -284,6 +284,15 @@ async def test_a_crash_in_a_keyed_message_is_reported_with_the_message(system, a
     assert "the message" in str(reports[0].message)
 
 
+async def test_who_watches_an_actor_sees_what_a_keyed_timer_sends(system, autojump_clock):
+    ref = await system.spawn(Ticker)
+    await ref.call(Do(lambda me: me.start_timer("k", 1, Note("watched"))))
+    system.start_log(ref)
+    await at(2)
+    assert seen(ref) == [("watched", 1)]
+    assert [event.text for event in system.log_of(ref)] == ["Note(value='watched')", "Note"]
+
+
 async def test_a_task_actor_receives_what_its_timers_send(system, autojump_clock):
     class Loop(TaskActor):
         got = []  # noqa: RUF012
