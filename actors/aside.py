@@ -65,7 +65,7 @@ def admit(ref: LocalRef, entry: Any, count: int) -> bool:
             None, Busy(f"{ref!r} has put aside {limit} messages, its stash_limit; try again later")
         )
     else:
-        ref.scheduler.reporter.dropped(ref, entry)
+        ref.scheduler.reporter.stash_full(ref, entry)
     return False
 
 

@@ -35,12 +35,13 @@ what others sent.
 Each outcome has a counter in ``system.statistics()``:
 
 =================  =================================================================================
-``dropped``        messages dropped at a full mailbox: the sum of the five that follow
+``dropped``        messages dropped for want of room: the sum of the six that follow
 ``dropped_new``    new ones, policy drop_new (and drop_old, if all that waits is the actor's own)
 ``dropped_old``    old ones that were not calls, policy drop_old
 ``rejected``       casts, policy reject
 ``dropped_block``  casts, policy block
 ``dropped_own``    casts of actors to themselves, any policy
+``dropped_aside``  messages that their handlers would have put aside, above ``stash_limit``
 ``busy``           calls, requests and sends that failed with `Busy`, any policy
 ``waited``         calls, requests and sends that had to wait for room, policy block
 =================  =================================================================================

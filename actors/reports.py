@@ -119,6 +119,7 @@ class Counters:
     rejected: int = 0
     dropped_block: int = 0
     dropped_own: int = 0
+    dropped_aside: int = 0
     busy: int = 0
     waited: int = 0
     mailbox_alarms: int = 0
@@ -183,6 +184,13 @@ class Reporter:
         setattr(counters, counter, getattr(counters, counter) + 1)
         kind, policy = type(message).__qualname__, ref.behaviour.mailbox_policy
         self._log("dropped", "%s for %r, whose mailbox is full (%s)", kind, ref, policy)
+
+    def stash_full(self, ref: LocalRef, message: object) -> None:
+        """A message that should have been put aside, above the stash limit."""
+        self.counters.dropped += 1
+        self.counters.dropped_aside += 1
+        kind, limit = type(message).__qualname__, ref.behaviour.stash_limit
+        self._log("dropped", "%s for %r, which has put aside %d messages", kind, ref, limit)
 
     def mailbox_alarm(self, ref: LocalRef, length: int, mark: int, *, raised: bool) -> None:
         """The mailbox alarm of `ref` is raised or cleared."""
