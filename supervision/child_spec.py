@@ -29,10 +29,11 @@ write instead. (Idea: Elixir's validators, one for each field.)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isfinite
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, ClassVar, Final, Literal, NoReturn, Self
 
 from actors import Actor
 from supervision.backoff import Backoff
@@ -47,6 +48,53 @@ WORKER_SHUTDOWN: Final = 5.0
 _FROM_CLASS: Final[Any] = None
 
 
+class _Named:
+    """Refuses keyword arguments that are no fields, with the field that is probably meant."""
+
+    __slots__ = ()
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Check the names of the fields; their values are checked once they are there."""
+        known: dict[str, Any] = cls.__dataclass_fields__
+        for name in given:
+            if name not in known:
+                near = _ELSEWHERE.get(name) or next(iter(get_close_matches(name, known, 1)), None)
+                if near in known:
+                    hint = f"Did you mean {near}=, as in {near}={EXAMPLES[near]}?"
+                else:
+                    hint = f"The fields are {', '.join(known)}."
+                raise ChildSpecError(name, f"{cls.__name__} has no field {name}=. {hint}")
+        return object.__new__(cls)
+
+
+EXAMPLES: Final = {
+    "id": '"counter"',
+    "actor": "Counter",
+    "args": "(5,)",
+    "kwargs": "{'limit': 10}",
+    "name": '("user", "alice")',
+    "restart": '"transient"',
+    "shutdown": "5.0",
+    "type": '"supervisor"',
+    "significant": "True",
+    "budget": "Budget(3, 5.0)",
+    "backoff": "Backoff(first=0.1, maximum=30.0)",
+}
+"""A right value for each field, as errors show it."""
+_ELSEWHERE: Final = {
+    "restart_type": "restart",
+    "timeout": "shutdown",
+    "stop_timeout": "shutdown",
+    "start": "actor",
+    "cls": "actor",
+    "max_restarts": "budget",
+    "intensity": "budget",
+}
+"""What the fields are called elsewhere, where that does not look alike."""
+
+
 class ChildSpecError(ValueError):
     """A child spec that cannot be meant. `field` names what is wrong with it."""
 
@@ -56,11 +104,15 @@ class ChildSpecError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class ChildDefaults:
+class ChildDefaults(_Named):
     """What an actor's class says about its supervision; see the table above.
 
     class Session(Actor):
         child_defaults = ChildDefaults(restart="temporary", shutdown=2.0)
+
+    Raises:
+        ChildSpecError: if a field is wrong, where the class is defined.
+
     """
 
     restart: Restart = "permanent"
@@ -70,12 +122,48 @@ class ChildDefaults:
     budget: Budget | None = None
     backoff: Backoff | None = None
 
+    def __post_init__(self) -> None:
+        """Check field by field."""
+        for name, wanted, is_right in _OPTIONS:
+            value = getattr(self, name)
+            if not (is_right(value) or (name == "shutdown" and value is None)):
+                raise ChildSpecError(
+                    name,
+                    f"{name}={_show(value)} in child_defaults is not {wanted}. "
+                    f"Write child_defaults = ChildDefaults({name}={_right(name, value)}).",
+                )
+
+
+def _is_shutdown(value: object) -> bool:
+    if isinstance(value, str):
+        return value in ("brutal_kill", "infinity")
+    return isinstance(value, (int, float)) and value is not True and value > 0 and isfinite(value)
+
+
+def _right(name: str, value: object) -> str:
+    """A right value for this field, the likeliest one to be meant."""
+    if name == "shutdown" and value == 0 and value is not False:
+        return "'brutal_kill'"
+    words = {"restart": RESTARTS, "type": ("worker", "supervisor")}.get(name, ())
+    near = get_close_matches(value, words, 1) if isinstance(value, str) else []
+    return repr(near[0] if near else words[0]) if words else EXAMPLES[name]
+
+
+_OPTIONS: Final[tuple[tuple[str, str, Callable[[Any], bool]], ...]] = (
+    ("restart", "one of " + ", ".join(map(repr, RESTARTS)), lambda value: value in RESTARTS),
+    ("type", "'worker' or 'supervisor'", lambda value: value in ("worker", "supervisor")),
+    ("shutdown", "a number of seconds above 0, 'brutal_kill' or 'infinity'", _is_shutdown),
+    ("significant", "True or False", lambda value: type(value) is bool),
+    ("budget", "a Budget or None", lambda value: value is None or isinstance(value, Budget)),
+    ("backoff", "a Backoff or None", lambda value: value is None or isinstance(value, Backoff)),
+)
+"""The fields that say how to supervise: what each has to be, and whether it is."""
 
 _PLAIN: Final = ChildDefaults()
 
 
 @dataclass(frozen=True, slots=True)
-class ChildSpec:
+class ChildSpec(_Named):
     """How to start, restart and stop one child; the fields are described above.
 
     Raises:
@@ -122,14 +210,14 @@ class ChildSpec:
         _check_options(self)
 
 
-def child_spec(actor: type[Actor], *args: object, **fields: Any) -> ChildSpec:
+def child_spec(actor: type[Actor], *args: object, **options: Any) -> ChildSpec:
     """A spec derived from an actor's class: its id is the class unless `id=` is given.
 
     Raises:
         ChildSpecError: as `ChildSpec`.
 
     """
-    return ChildSpec(fields.pop("id", actor), actor, args, **fields)
+    return ChildSpec(options.pop("id", actor), actor, args, **options)
 
 
 def check_children(
@@ -214,15 +302,10 @@ def _check_start(spec: ChildSpec) -> None:
 
 def _check_options(spec: ChildSpec) -> None:
     """Check the fields that say how to supervise."""
-    if spec.restart not in RESTARTS:
-        _refuse(spec, "restart", "one of " + ", ".join(map(repr, RESTARTS)), "'permanent'")
-    if spec.type not in ("worker", "supervisor"):
-        _refuse(spec, "type", "'worker' or 'supervisor'", "'worker'")
-    if not _is_shutdown(spec.shutdown):
-        wanted = "a number of seconds above 0, 'brutal_kill' or 'infinity'"
-        _refuse(spec, "shutdown", wanted, "'brutal_kill'" if spec.shutdown == 0 else "5.0")
-    if type(spec.significant) is not bool:
-        _refuse(spec, "significant", "True or False", "True")
+    for name, wanted, is_right in _OPTIONS:
+        value = getattr(spec, name)
+        if not is_right(value):
+            _refuse(spec, name, wanted, _right(name, value))
     if spec.significant and spec.restart == "permanent":
         raise ChildSpecError(
             "significant",
@@ -230,16 +313,6 @@ def _check_options(spec: ChildSpec) -> None:
             "ends by itself. "
             f"Write {_example(spec, 'restart', repr('transient'))} with significant=True.",
         )
-    if spec.budget is not None and not isinstance(spec.budget, Budget):
-        _refuse(spec, "budget", "a Budget or None", "Budget(3, 5.0)")
-    if spec.backoff is not None and not isinstance(spec.backoff, Backoff):
-        _refuse(spec, "backoff", "a Backoff or None", "Backoff(first=0.1, maximum=30.0)")
-
-
-def _is_shutdown(value: object) -> bool:
-    if isinstance(value, str):
-        return value in ("brutal_kill", "infinity")
-    return isinstance(value, (int, float)) and value is not True and value > 0 and isfinite(value)
 
 
 def _refuse(spec: ChildSpec, field: str, wanted: str, right: str) -> NoReturn:

@@ -15,7 +15,8 @@ Contract (Elixir's `DynamicSupervisor`, OTP's `simple_one_for_one`):
   sword over strangers: give each child its own, in the spec or by `child_budget`. Exceeding that
   removes the one child, with a report (`gave_up`).
 * **A restart that fails** is tried again, at the cost of a restart each time, after the child's
-  backoff; the supervisor serves others meanwhile and lists the child as `restarting`.
+  backoff. Between the tries, and while the ``init`` of a restart waits for something, the
+  supervisor serves others and lists the child as `restarting`; `TerminateChild` ends also that.
 * **Memory**: a child costs an entry in a dict whose value is the spec that it shares with others.
   Only arguments or a name given with `StartChild` need a small record; those of a temporary child
   are dropped when it has started, since it never starts again.
@@ -36,6 +37,7 @@ from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, o
 from actors.protection import protect
 from actors.ref import LocalRef
 from actors.reply import ReplyTo
+from actors.starting import Started
 from supervision.budget import Budget
 from supervision.child_spec import (
     AutoShutdown,
@@ -63,7 +65,7 @@ from supervision.requests import (
     WhichChildren,
 )
 from supervision.restart_ledger import Exceeded, RestartLedger
-from supervision.starting import IGNORED, reason_of_failure, start_child
+from supervision.starting import IGNORED, reason_of_failure, start_again, start_child
 from supervision.stopping import SHUTDOWN, ask_to_stop, is_shutdown_error, stop_together
 
 _MAX_SHARED: Final = 256
@@ -116,6 +118,7 @@ class DynamicSupervisor(Actor):
         max_children: children at most, or None for any number.
         child_budget: the budget of each child whose spec has none.
         auto_shutdown: "never", "any_significant" or "all_significant".
+        extra_arguments: a tuple of arguments that come before those of each child.
 
     Raises:
         BudgetError, FlagError: an argument is wrong (as the reason of StartFailed).
@@ -133,6 +136,7 @@ class DynamicSupervisor(Actor):
         max_children: int | None = None,
         child_budget: Budget | None = None,
         auto_shutdown: AutoShutdown = "never",
+        extra_arguments: tuple[Any, ...] = (),
     ) -> None:
         if max_children is not None and (type(max_children) is not int or max_children < 1):
             raise FlagError(
@@ -143,12 +147,19 @@ class DynamicSupervisor(Actor):
             raise FlagError(
                 f"child_budget={child_budget!r} is no budget. Write child_budget=Budget(3, 5.0)."
             )
+        if type(extra_arguments) is not tuple:
+            raise FlagError(
+                f"extra_arguments={extra_arguments!r} is no tuple. "
+                "Write a tuple, as in extra_arguments=(store,)."
+            )
         self._auto_shutdown: Final = check_flag("auto_shutdown", auto_shutdown, AUTO_SHUTDOWNS)
+        self._extra: Final = extra_arguments
         self._budget: Final = Budget(intensity, period)
         self._child_budget: Final = child_budget
         self._max_children: Final = max_children
         self._children: dict[LocalRef, _Entry] = {}
         self._restarting: dict[LocalRef, _Entry] = {}
+        self._starting: dict[LocalRef, LocalRef] = {}
         self._stopping: dict[LocalRef, _Stopping] = {}
         self._shared: dict[tuple[object, ...], ChildSpec] = {}
         self._supervisors = 0
@@ -163,6 +174,7 @@ class DynamicSupervisor(Actor):
         """Stop all children concurrently."""
         children = [(ref, _spec(entry)) for ref, entry in self._children.items()]
         children += [(ref, stopping.spec) for ref, stopping in self._stopping.items()]
+        children += [(ref, _spec(self._restarting[old])) for ref, old in self._starting.items()]
         self._children.clear()
         await stop_together(self, children, self._tell_shutdown_error)
 
@@ -179,7 +191,7 @@ class DynamicSupervisor(Actor):
                 TooManyChildren(f"{self.ref!r} has max_children={most} already; stop one first.")
             )
         try:
-            ref = await start_child(self, spec, request.args, request.name)
+            ref = await start_child(self, spec, request.args, request.name, self._extra)
         except CallError as error:
             raise Reject(error) from None
         if spec.restart == "temporary":
@@ -257,22 +269,43 @@ class DynamicSupervisor(Actor):
             await self._start_again(ref, entry)
 
     async def _start_again(self, old: LocalRef, entry: _Entry) -> None:
-        spec = _spec(entry)
+        """Start a child again, without waiting for its ``init``."""
+        own = entry if type(entry) is _Own else None
         try:
-            if type(entry) is _Own:
-                ref = await start_child(self, spec, entry.args, entry.name)
+            if own is None:
+                ref, is_up = await start_again(self, _spec(entry), extra=self._extra)
             else:
-                ref = await start_child(self, spec)
+                ref, is_up = await start_again(self, own.spec, own.args, own.name, self._extra)
         except CallError as error:
-            reason = reason_of_failure(error)
-            if reason == IGNORED:
-                self._forget(old, spec)
-                return
+            self._not_started(old, entry, reason_of_failure(error))
+            return
+        if is_up:
+            self._children[ref] = entry
+            self._ledger.move(old, ref)
+        else:
+            self._restarting[old] = entry
+            self._starting[ref] = old
+
+    @on(Started)
+    def started(self, message: Started) -> None:
+        """The ``init`` of a restarted child has ended, unless it was stopped meanwhile."""
+        old = self._starting.pop(message.ref, None)
+        if old is None:
+            return
+        entry = self._restarting.pop(old)
+        if message.error is None:
+            self._children[message.ref] = entry
+            self._ledger.move(old, message.ref)
+        else:
+            self._not_started(old, entry, reason_of_failure(message.error))
+
+    def _not_started(self, old: LocalRef, entry: _Entry, reason: ExitReason) -> None:
+        spec = _spec(entry)
+        if reason == IGNORED:
+            self._forget(old, spec)
+        else:
             self._desk.tell("start_error", reason, old, spec)
             self._schedule(old, entry, 0, allowed=False)
-            return
-        self._children[ref] = entry
-        self._ledger.move(old, ref)
 
     def _schedule(self, ref: LocalRef, entry: _Entry, seconds: float, *, allowed: bool) -> None:
         """Have the child started again later, leaving the supervisor free meanwhile."""
@@ -303,8 +336,13 @@ class DynamicSupervisor(Actor):
         restarting = self._restarting.pop(ref, None)
         if restarting is not None:
             self._ledger.forget(ref)
-            self._discount(_spec(restarting))
-            return None
+            new = next((new for new, old in self._starting.items() if old is ref), None)
+            if new is None:
+                self._discount(_spec(restarting))
+                return None
+            del self._starting[new]
+            ref = new
+            self._stopping[ref] = self._ask_to_stop(ref, _spec(restarting))
         stopping = self._stopping.get(ref)
         if stopping is None:
             entry = self._children.pop(ref, None)

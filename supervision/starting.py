@@ -8,6 +8,7 @@ from typing import Any, Final
 from actors import Actor, CallError, ExitReason, Shutdown, StartFailed
 from actors.reasons import Ignored, crashed
 from actors.ref import LocalRef
+from actors.starting import begin_start
 from supervision.child_spec import ChildSpec
 
 IGNORED: Final = Ignored()
@@ -35,10 +36,37 @@ def reason_of_failure(error: CallError) -> ExitReason:
     return error.reason if isinstance(error, StartFailed) else crashed(error)
 
 
+async def start_again(
+    supervisor: Actor,
+    spec: ChildSpec,
+    args: tuple[Any, ...] = (),
+    name: object = None,
+    extra: tuple[Any, ...] = (),
+) -> tuple[LocalRef, bool]:
+    """Start a linked child without waiting for a slow ``init``; see `actors.starting`.
+
+    Returns the child and whether it has started; if not, the supervisor gets a `Started`. Raises as
+    `start_child`.
+    """
+    return await begin_start(
+        supervisor.ref,
+        spec.actor,
+        (*extra, *spec.args, *args),
+        {} if spec.kwargs is None else dict(spec.kwargs),
+        spec.name if name is None else name,
+    )
+
+
 async def start_child(
-    supervisor: Actor, spec: ChildSpec, args: tuple[Any, ...] = (), name: object = None
+    supervisor: Actor,
+    spec: ChildSpec,
+    args: tuple[Any, ...] = (),
+    name: object = None,
+    extra: tuple[Any, ...] = (),
 ) -> LocalRef:
-    """Start a linked child; `args` follow those of the spec, `name` replaces its name.
+    """Start a linked child.
+
+    `extra` come before the arguments of the spec, `args` after them, `name` replaces its name.
 
     Raises:
         StartFailed: its construction or ``init`` failed; the reason is `Ignored` if it did not
@@ -48,5 +76,5 @@ async def start_child(
     """
     name = spec.name if name is None else name
     if spec.kwargs is None:
-        return await supervisor.spawn(spec.actor, *spec.args, *args, name=name)
-    return await supervisor.spawn(spec.actor, *spec.args, *args, name=name, **spec.kwargs)
+        return await supervisor.spawn(spec.actor, *extra, *spec.args, *args, name=name)
+    return await supervisor.spawn(spec.actor, *extra, *spec.args, *args, name=name, **spec.kwargs)

@@ -17,8 +17,10 @@ Contract (OTP's `supervisor`, word for word where not said otherwise):
   exceeded, this child stays down, is reported (`gave_up`), and nobody else is touched. [Ours.]
 * **A restart that fails** is tried again, each time at the cost of a restart. Between the tries
   and during a backoff the child is `restarting` and the supervisor serves other requests: it
-  never waits, it sends itself a message. Under the other two strategies the children that share
-  the child's fate are stopped before a backoff, and wait with it.
+  never waits, it sends itself a message. So it does under `one_for_one` while the ``init`` of a
+  restarted child waits for something [ours; `TerminateChild` ends also that]. Under the other two
+  strategies the children that share the child's fate are stopped before a backoff, and wait with
+  it; those of a group start one after the other, each when the one before has started.
 * **Stop**: children stop in reverse order, each within its `shutdown` time (``stopping.py``).
 * **auto_shutdown**: "any_significant" / "all_significant": when a significant child ends by itself
   and is not restarted (or is given up), the supervisor ends with `Shutdown` - if it was the first,
@@ -40,6 +42,7 @@ from actors import Actor, CallError, Exit, ExitReason, Reject, Stop, on
 from actors.errors import AlreadyStarted
 from actors.protection import protect
 from actors.ref import LocalRef
+from actors.starting import Started
 from actors.timers import TimerRef
 from supervision.budget import Budget
 from supervision.child_spec import (
@@ -70,7 +73,13 @@ from supervision.requests import (
     WhichChildren,
 )
 from supervision.restart_ledger import Exceeded, RestartLedger
-from supervision.starting import IGNORED, failed_to_start_child, reason_of_failure, start_child
+from supervision.starting import (
+    IGNORED,
+    failed_to_start_child,
+    reason_of_failure,
+    start_again,
+    start_child,
+)
 from supervision.stopping import SHUTDOWN, stop_in_turn
 
 State = Literal["running", "restarting", "ended"]
@@ -79,11 +88,12 @@ State = Literal["running", "restarting", "ended"]
 class _Child:
     """One child: its spec, and its incarnation or the retry that is due."""
 
-    __slots__ = ("ref", "retry", "spec", "state", "timer")
+    __slots__ = ("ref", "retry", "spec", "starting", "state", "timer")
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
         self.ref: LocalRef | None = None
+        self.starting: LocalRef | None = None
         self.state: State = "ended"
         self.retry: object = None
         self.timer: TimerRef | None = None
@@ -130,6 +140,7 @@ class Supervisor(Actor):
         specs = check_children(children, auto_shutdown)
         self._children: dict[Hashable, _Child] = {spec.id: _Child(spec) for spec in specs}
         self._running: dict[LocalRef, _Child] = {}
+        self._starting: dict[LocalRef, _Child] = {}
 
     async def init(self) -> None:
         """Start the children in order, all or none."""
@@ -194,6 +205,9 @@ class Supervisor(Actor):
 
     async def _start_again(self, child: _Child) -> None:
         """Start a child, and by strategy those that share its fate."""
+        if self._strategy == "one_for_one":
+            await self._start_alone(child)
+            return
         others = self._others(child)
         if others:
             await self._stop(reversed(others))
@@ -203,6 +217,41 @@ class Supervisor(Actor):
             if reason is not None:
                 self._schedule(member, 0, allowed=False)
                 return
+
+    async def _start_alone(self, child: _Child) -> None:
+        """Start a child again without waiting for its ``init``."""
+        self._end(child)
+        try:
+            ref, is_up = await start_again(self, child.spec)
+        except CallError as error:
+            self._not_started(child, reason_of_failure(error))
+            return
+        if is_up:
+            self._is_up(child, ref)
+        else:
+            child.starting, child.state = ref, "restarting"
+            self._starting[ref] = child
+
+    @on(Started)
+    def started(self, message: Started) -> None:
+        """The ``init`` of a restarted child has ended, unless it was stopped meanwhile."""
+        child = self._starting.pop(message.ref, None)
+        if child is None:
+            return
+        self._end(child)
+        if message.error is None:
+            self._is_up(child, message.ref)
+        else:
+            self._not_started(child, reason_of_failure(message.error))
+
+    def _is_up(self, child: _Child, ref: LocalRef) -> None:
+        child.ref, child.state = ref, "running"
+        self._running[ref] = child
+
+    def _not_started(self, child: _Child, reason: ExitReason) -> None:
+        if reason != IGNORED:
+            self._desk.tell("start_error", reason, None, child.spec)
+            self._schedule(child, 0, allowed=False)
 
     def _group(self, child: _Child) -> list[_Child]:
         """The children restarted together with `child`, itself included, in start order."""
@@ -249,7 +298,7 @@ class Supervisor(Actor):
     async def _stop(self, children: Iterable[_Child]) -> None:
         """Stop children in this order; temporary ones are forgotten."""
         for child in tuple(children):
-            ref = child.ref
+            ref = child.ref or child.starting
             self._end(child)
             if ref is not None:
                 await stop_in_turn(self, [(ref, child.spec)], self._tell_shutdown_error)
@@ -261,9 +310,11 @@ class Supervisor(Actor):
         """The child neither runs nor is about to."""
         if child.ref is not None:
             self._running.pop(child.ref, None)
+        if child.starting is not None:
+            self._starting.pop(child.starting, None)
         if child.timer is not None:
             self.cancel_timer(child.timer)
-        child.ref = child.timer = child.retry = None
+        child.ref = child.starting = child.timer = child.retry = None
         child.state = "ended"
         self._forget_if_temporary(child)
 

@@ -10,6 +10,7 @@ from actors import Actor
 from supervision.backoff import Backoff
 from supervision.budget import Budget
 from supervision.child_spec import (
+    EXAMPLES,
     ChildDefaults,
     ChildSpec,
     ChildSpecError,
@@ -148,12 +149,54 @@ def test_class_defaults_of_another_type_are_refused():
         ChildSpec("odd", Odd)
 
 
-def test_a_wrong_default_of_the_class_is_refused_like_a_wrong_field():
-    class Odd(Actor):
-        child_defaults = ChildDefaults(restart="always")
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        ({"restart": "always"}, "restart", "ChildDefaults(restart='permanent')."),
+        ({"restart": "transiend"}, "restart", "ChildDefaults(restart='transient')."),
+        ({"shutdown": 0}, "shutdown", "ChildDefaults(shutdown='brutal_kill')."),
+        ({"shutdown": False}, "shutdown", "ChildDefaults(shutdown=5.0)."),
+        ({"type": "super"}, "type", "ChildDefaults(type='supervisor')."),
+        ({"significant": "yes"}, "significant", "ChildDefaults(significant=True)."),
+        ({"budget": 3}, "budget", "ChildDefaults(budget=Budget(3, 5.0))."),
+        ({"backoff": 3}, "backoff", "ChildDefaults(backoff=Backoff(first=0.1, maximum=30.0))."),
+    ],
+)
+def test_a_wrong_default_is_refused_where_the_class_is_defined(fields, field, sentence):
+    with pytest.raises(ChildSpecError) as caught:
+        ChildDefaults(**fields)
+    assert caught.value.field == field
+    assert sentence in str(caught.value)
 
-    with pytest.raises(ChildSpecError, match="restart='always'"):
-        ChildSpec("odd", Odd)
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("restrt", 'Did you mean restart=, as in restart="transient"?'),
+        ("shut_down", "Did you mean shutdown=, as in shutdown=5.0?"),
+        ("timeout", "Did you mean shutdown=, as in shutdown=5.0?"),
+        ("intensity", "Did you mean budget=, as in budget=Budget(3, 5.0)?"),
+        ("typ", 'Did you mean type=, as in type="supervisor"?'),
+        ("significent", "Did you mean significant=, as in significant=True?"),
+        ("back_off", "Did you mean backoff=, as in backoff=Backoff(first=0.1, maximum=30.0)?"),
+        ("xyz", "The fields are "),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [lambda **fields: ChildSpec("c", Counter, **fields), ChildDefaults]
+)
+def test_a_misspelt_field_is_refused_with_the_right_one(make, wrong, hint):
+    with pytest.raises(ChildSpecError) as caught:
+        make(**{wrong: 1})
+    assert caught.value.field == wrong
+    assert f"has no field {wrong}=. {hint}" in str(caught.value)
+
+
+def test_every_example_in_an_error_is_right():
+    for field, example in EXAMPLES.items():
+        value = eval(example, {"Counter": Counter, "Budget": Budget, "Backoff": Backoff})
+        fields = {"id": "c", "actor": Counter, "restart": "transient", field: value}
+        assert getattr(ChildSpec(**fields), field) == value
 
 
 def test_an_error_never_shows_more_than_a_line_of_a_long_value():

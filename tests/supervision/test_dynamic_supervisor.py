@@ -194,6 +194,7 @@ async def test_the_class_of_an_actor_stands_for_its_spec(system):
         ({"max_children": 0}, "max_children=0 is no number of children"),
         ({"max_children": "many"}, "max_children='many'"),
         ({"child_budget": 3}, r"Write child_budget=Budget\(3, 5\.0\)"),
+        ({"extra_arguments": [1]}, r"Write a tuple, as in extra_arguments=\(store,\)"),
         ({"intensity": 1.5}, "max_restarts=1.5 is no count"),
         ({"auto_shutdown": True}, "auto_shutdown=True is not one of"),
     ],
