@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, ClassVar, Final
 
-from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, on
+from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, TimerRef, on
 from actors.protection import protect
 from actors.ref import LocalRef
 from actors.reply import ReplyTo
@@ -102,10 +102,11 @@ class _KillLate:
 class _Stopping:
     """A child that was asked to stop, and who waits for that."""
 
-    __slots__ = ("replies", "spec")
+    __slots__ = ("replies", "spec", "timer")
 
-    def __init__(self, spec: ChildSpec) -> None:
+    def __init__(self, spec: ChildSpec, timer: TimerRef | None) -> None:
         self.spec = spec
+        self.timer = timer
         self.replies: list[ReplyTo[None]] = []
 
 
@@ -356,9 +357,8 @@ class DynamicSupervisor(Actor):
         self._ledger.forget(ref)
         self.monitor(ref)
         seconds = ask_to_stop(self, ref, spec)
-        if isfinite(seconds):
-            self.send_after(seconds, _KillLate(ref))
-        return _Stopping(spec)
+        late = self.send_after(seconds, _KillLate(ref)) if isfinite(seconds) else None
+        return _Stopping(spec, late)
 
     @on(_KillLate)
     def kill_late(self, message: _KillLate) -> None:
@@ -373,6 +373,8 @@ class DynamicSupervisor(Actor):
         stopping = self._stopping.pop(ref, None)
         if stopping is None:
             return
+        if stopping.timer is not None:
+            self.cancel_timer(stopping.timer)
         self._discount(stopping.spec)
         # A child that had ended before it was asked is reported with what it ended with.
         reason = ref.exit_reason or message.reason

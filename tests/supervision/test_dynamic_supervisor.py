@@ -13,6 +13,8 @@ from trio.testing import wait_all_tasks_blocked
 from actors import (
     Actor,
     AlreadyStarted,
+    CalleeDied,
+    CallTimeout,
     Ignore,
     Ignored,
     Killed,
@@ -23,6 +25,8 @@ from actors import (
     Stop,
     on,
 )
+from actors.testing import advance, delay, fail_nth, leak_check, open_probe
+from actors.testing import crash as kit_crash
 from supervision import (
     Backoff,
     Budget,
@@ -117,12 +121,14 @@ async def test_one_spec_serves_any_number_of_children(system):
 async def test_each_child_may_have_arguments_and_a_name_of_its_own(system):
     supervisor = await start(system)
     spec = ChildSpec("w", Worker, (1,))
-    ref = await supervisor.call(StartChild(spec, (2,), ("user", "alice")))
-    assert system.whereis(("user", "alice")) is ref
-    assert await ref.call(Arguments()) == (1, 2)
-    assert await supervisor.call(GetChildSpec(ref)) == replace(
-        spec, args=(1, 2), name=("user", "alice")
-    )
+    async with leak_check(system):
+        ref = await supervisor.call(StartChild(spec, (2,), ("user", "alice")))
+        assert system.whereis(("user", "alice")) is ref
+        assert await ref.call(Arguments()) == (1, 2)
+        assert await supervisor.call(GetChildSpec(ref)) == replace(
+            spec, args=(1, 2), name=("user", "alice")
+        )
+        await supervisor.call(TerminateChild(ref))
 
 
 async def test_a_restarted_child_gets_its_own_arguments_and_name_again(system):
@@ -286,8 +292,45 @@ async def test_a_child_in_its_backoff_is_terminated_by_its_old_ref(autojump_cloc
     old = await supervisor.call(StartChild(replace(SPEC, backoff=Backoff(first=10.0))))
     await crash(old)
     await supervisor.call(TerminateChild(old))
-    await trio.sleep(60)
+    await advance(60)
     assert await infos(supervisor) == []
+
+
+async def test_a_stopped_supervisor_leaves_no_actor_name_timer_or_link(autojump_clock, system):
+    probe = await open_probe(system)
+    async with leak_check(system):
+        supervisor = await start(system)
+        await supervisor.call(StartChild(SPEC, name="runs"))
+        waits = await supervisor.call(StartChild(replace(SPEC, backoff=Backoff(first=10.0))))
+        kit_crash(waits, ValueError("on purpose"))
+        await probe.expect_down(waits, reason=ValueError)
+        system.exit(supervisor, Shutdown())
+        await probe.expect_down(supervisor, reason=Shutdown)
+
+
+async def test_a_child_that_fails_at_its_third_message_is_back_for_the_fourth(system):
+    supervisor = await start(system)
+    old = await supervisor.call(StartChild(SPEC, (7,), "child"))
+    fail_nth(old, 3, OSError("disk"), only=Arguments)
+    assert [await old.call(Arguments()) for _ in range(2)] == [(7,), (7,)]
+    with pytest.raises(CalleeDied, match="OSError: disk"):
+        await old.call(Arguments())
+    await wait_all_tasks_blocked()
+    assert await system.whereis("child").call(Arguments()) == (7,)
+
+
+async def test_a_child_that_is_slow_to_answer_does_not_hold_up_its_supervisor(
+    autojump_clock, system
+):
+    supervisor = await start(system)
+    slow = await supervisor.call(StartChild(SPEC))
+    delay(slow, 60.0)
+    begun = trio.current_time()
+    with pytest.raises(CallTimeout):
+        await slow.call(Arguments(), timeout=1.0)
+    await supervisor.call(TerminateChild(slow))
+    assert await infos(supervisor) == []
+    assert trio.current_time() - begun < 2
 
 
 async def test_a_supervisor_stops_at_once_while_children_are_in_their_backoff(
