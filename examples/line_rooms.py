@@ -2,9 +2,8 @@
 
     python examples/line_rooms.py 7000          then, several times: nc 127.0.0.1 7000
 
-`/join ROOM` enters a room, `/boom` crashes the room, anything else is said in it. A connection is a
-`TaskActor`: it keeps a socket open for life, and nobody restarts it. A room that crashes is
-restarted, empty, and its members, who monitor it, are told.
+`/join ROOM` enters a room, `/boom` crashes it, all else is said in it. A connection, a `TaskActor`,
+is never restarted. A room is, empty, and its members are told, since they monitor it.
 """
 
 from __future__ import annotations
