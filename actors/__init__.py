@@ -43,6 +43,7 @@ from actors.errors import (
     SystemStopped,
     Unhandled,
     Unwind,
+    UpgradeFailed,
     WaitTimeout,
 )
 from actors.events import (
@@ -93,6 +94,7 @@ from actors.thread_system import open_system_in_thread
 from actors.timers import TimerRef
 from actors.tracing import Trace
 from actors.tree import Node
+from actors.upgrade import UpgradeReport
 from actors.via import Via
 
 __all__ = [
@@ -175,6 +177,8 @@ __all__ = [
     "Unhandled",
     "Unregistered",
     "Unwind",
+    "UpgradeFailed",
+    "UpgradeReport",
     "ValueUpdated",
     "Via",
     "WaitTimeout",

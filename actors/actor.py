@@ -91,6 +91,15 @@ class Actor:
         """Override to handle messages without a handler; by default they are counted and logged."""
         self.ref.scheduler.reporter.unhandled(self.ref, message)
 
+    def code_change(self, old_version: object, state: dict[str, Any]) -> None:
+        """Override to adapt the object when an upgrade has given it this class.
+
+        `self` has all its attributes already, as far as the class has a place for them; `state`
+        holds all that there were, by name. `old_version` is the attribute ``version`` of the old
+        class or of its module, None without one. If this raises, the whole upgrade is undone: so
+        replace what attributes refer to, and do not change it. See `System.upgrade`.
+        """
+
     def format_status(self) -> Any:
         """What `System.get_status` and crash reports show of the state; override to hide secrets.
 

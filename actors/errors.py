@@ -118,6 +118,10 @@ class Reject(ActorError):
         self.error = error
 
 
+class UpgradeFailed(ActorError):
+    """A code upgrade did not take place. Everything is as before; the text says what was wrong."""
+
+
 class LeftOpen(ActorError):
     """A handler returned, or waited for the runtime, and left something of trio's open."""
 

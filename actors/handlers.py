@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from actors.mailbox_rules import MailboxRules
 from actors.messages import NoReply, Request
 from actors.protection import expose
+from actors.versions import adopt
 
 if TYPE_CHECKING:
     from actors.actor import Actor
@@ -98,10 +99,13 @@ class Behaviour:
     ``coroutines`` holds the handlers that are ``async def``, ``handlers`` all others;
     ``rest_limit`` is how many messages may wait beside the oldest before `actors.overflow` is asked
     what to do, because of the bound (``mailbox_limit``), of the mark of the mailbox alarm
-    (``alarm``), or always. ``prepare``, if there is one, is run for each new actor.
+    (``alarm``), or always. ``prepare``, if there is one, is run for each new actor. ``successor``
+    is the next version of the class, and ``adopted`` the other versions of message classes that
+    have been entered into ``handlers``; see `actors.versions`.
     """
 
     __slots__ = (
+        "adopted",
         "alarm",
         "coroutines",
         "fallback",
@@ -114,6 +118,7 @@ class Behaviour:
         "rest_limit",
         "run",
         "stash_limit",
+        "successor",
         "terminate",
     )
 
@@ -141,8 +146,14 @@ class Behaviour:
             raise TypeError(
                 f"{self.name}.stash_limit is {self.stash_limit!r}; it must be an int of at least 1"
             )
+        self.successor: type[Actor] | None = None
+        self.adopted: dict[type, None] = {}
         if base is not None:
             expose(cls, *table.values())
+
+    def adopt(self, kind: type) -> Callable[[Any, Any], Any] | None:
+        """A handler for another version of a message class, if an upgrade has made `kind` that."""
+        return adopt(self, kind)
 
     def log(self) -> tuple[LogEvent, ...]:
         """The last events of the one actor that this is for, if it is watched and logged."""

@@ -37,6 +37,7 @@ from actors.ref import DEAD, LocalRef
 from actors.reports import ZOMBIE_S, Zombie
 from actors.ties import tie, tied
 from actors.timers import drop_timers
+from actors.versions import newest
 from actors.waits import Call, Wait, park, wait_in_task
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def create(
     behaviour = getattr(cls, "_behaviour", None)
     if behaviour is None:
         raise TypeError(f"spawn takes a subclass of Actor, not {cls!r}")
+    if behaviour.successor is not None:
+        cls = newest(cls)
+        behaviour = cls._behaviour
     if name is not None:
         scheduler.names.check_free(name)
     try:

@@ -207,6 +207,10 @@ class Watched(Behaviour):
         self.handlers = _Table(watch, plain)
         self.coroutines = {}
 
+    def adopt(self, kind: type) -> Callable[[Any, Any], Any] | None:
+        """A handler for another version of a message class; it is for all actors of the class."""
+        return self.plain.adopt(kind)
+
     def log(self) -> tuple[LogEvent, ...]:
         """The last events, if one of the observers is a log."""
         logs = (observer for observer in self.watch.observers if isinstance(observer, Log))

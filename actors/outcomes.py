@@ -166,6 +166,9 @@ def run_unhandled(ref: LocalRef, message: object) -> Any:
     """
     if isinstance(message, Envelope):
         return _run_opened(ref, message)
+    handler = ref.behaviour.adopt(message.__class__)
+    if handler is not None:
+        return handler(ref.actor, message)
     if isinstance(ref.entry, Call):
         ref.scheduler.reporter.unhandled(ref, message)
         kind = type(message).__qualname__
@@ -180,8 +183,8 @@ def _run_opened(ref: LocalRef, envelope: Envelope) -> Any:
         return None
     ref.entry = message
     behaviour, kind = ref.behaviour, type(message)
-    handler = behaviour.handlers.get(kind) or behaviour.coroutines.get(kind) or behaviour.fallback
-    return handler(ref.actor, message)
+    handler = behaviour.handlers.get(kind) or behaviour.coroutines.get(kind)
+    return run_unhandled(ref, message) if handler is None else handler(ref.actor, message)
 
 
 def wake_receiver(ref: LocalRef) -> None:

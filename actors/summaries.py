@@ -75,15 +75,23 @@ def state_summary(actor: Actor) -> str:
     return text if len(text) <= MAX_STATE else text[: MAX_STATE - 1] + "…"
 
 
-def attributes(actor: object) -> dict[str, Any]:
+def slots_of(kind: type) -> dict[str, Any]:
+    """The slots of a class and its bases: descriptors by name."""
+    return {
+        name: member
+        for klass in reversed(kind.__mro__)
+        for name, member in vars(klass).items()
+        if isinstance(member, MemberDescriptorType)
+    }
+
+
+def attributes(thing: object) -> dict[str, Any]:
     """The attributes of an object by name, those in slots included."""
     found: dict[str, Any] = {}
-    for klass in reversed(type(actor).__mro__):
-        for name, member in vars(klass).items():
-            if isinstance(member, MemberDescriptorType):
-                with suppress(AttributeError):
-                    found[name] = member.__get__(actor)
-    found.update(getattr(actor, "__dict__", ()))
+    for name, member in slots_of(type(thing)).items():
+        with suppress(AttributeError):
+            found[name] = member.__get__(thing)
+    found.update(getattr(thing, "__dict__", ()))
     return found
 
 
@@ -96,4 +104,4 @@ def _joined(parts: list[str], count: int) -> str:
     return ", ".join([*parts, *more])
 
 
-protect(summary, _summary, state_summary, attributes)
+protect(summary, _summary, state_summary, slots_of, attributes)

@@ -17,7 +17,7 @@ and is then raised from the block.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
 from random import Random
@@ -31,19 +31,23 @@ from actors.clocks import is_simulated, stopwatch, trio_clock
 from actors.collector import Collector
 from actors.driver import Tasks
 from actors.events import DEFAULT_SIZE, EventStream, EventSubscription, listen
-from actors.inspection import Inspection
+from actors.inspection import Inspection, at_pause
 from actors.lifecycle import end_by_system, finalize, join, send_exit, send_kill, start
 from actors.portal import Portal
 from actors.protection import protect
 from actors.reasons import ExitReason, Killed, Normal
+from actors.ref import CALL_TIMEOUT_S
 from actors.run_state import run_state
 from actors.scheduler import Scheduler
 from actors.stopping import stop_and_wait
 from actors.subscriptions import actor_here, check_alive
 from actors.ties import untie
+from actors.upgrade import UPGRADE_TIMEOUT_S, UpgradeReport, change_code, upgrade
 from actors.waits import wait_for
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from actors.actor import Actor
     from actors.ref import LocalRef, Ref
     from actors.reports import Report
@@ -146,6 +150,48 @@ class System(Inspection):
             return await wait_for(wait, wait.ref)  # type: ignore[return-value]
         finally:
             untie(target, "joins", wait)
+
+    async def upgrade(
+        self,
+        *modules: str | ModuleType,
+        sources: Mapping[str, str] | None = None,
+        timeout: float = UPGRADE_TIMEOUT_S,  # noqa: ASYNC109
+        also: Iterable[System] = (),
+    ) -> UpgradeReport:
+        """Load new versions of running modules and bring their actors over, all or none.
+
+        Living actors keep their state, adapted by ``code_change``; messages wait meanwhile. See
+        `actors.upgrade` for the protocol and its limits.
+
+        Args:
+            modules: full names, whose source is loaded anew, bases before what derives from them;
+                or new module objects, made by the caller, that carry the name of a running one.
+            sources: the text to take instead of the module's source, by name.
+            timeout: seconds for all actors concerned to come to rest between two messages.
+            also: other systems of this thread whose actors are brought over as well.
+
+        Raises:
+            UpgradeFailed: something was wrong; everything is as before.
+        """
+        schedulers = [self._scheduler, *(system._scheduler for system in also)]
+        return await upgrade(schedulers, modules, sources or {}, timeout)
+
+    async def change_code(
+        self,
+        ref: Ref,
+        cls: type[Actor],
+        timeout: float | None = CALL_TIMEOUT_S,  # noqa: ASYNC109
+    ) -> None:
+        """Give one living actor another class, between two messages, with ``code_change``.
+
+        If that raises, it is raised here and the actor stays what it was.
+
+        Raises:
+            UpgradeFailed: it is or would become a task actor, or an upgrade is under way.
+            TypeError: `cls` is no actor class.
+            CallError: it has ended, or came to no pause in time, as `get_state`.
+        """
+        await at_pause(local(ref), lambda target: change_code(target, cls), timeout)
 
     def statistics(self) -> dict[str, int]:
         """Counts since the start, and what is there now."""

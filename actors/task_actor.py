@@ -119,6 +119,8 @@ class TaskActor(Actor):
     async def _handle(self, message: Any, fallback: Callable[[Any], Any]) -> Any:
         behaviour, kind = self.ref.behaviour, type(message)
         handler = behaviour.handlers.get(kind) or behaviour.coroutines.get(kind)
+        if handler is None:
+            handler = behaviour.adopt(kind)
         result = fallback(message) if handler is None else handler(self, message)
         return await result if isinstance(result, CoroutineType) else result
 

@@ -28,6 +28,7 @@ from actors.ref import LocalRef, Ref
 from actors.reports import logger
 from actors.signals import Signal
 from actors.statistics import LogEvent, event_end, event_in
+from actors.versions import newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,8 @@ def _predicate(target: Any) -> Callable[[LocalRef], bool]:
     if isinstance(target, Ref):
         return lambda ref: ref is target
     if isinstance(target, type):
-        return lambda ref: isinstance(ref.actor, target)
+        current = newest(target) if hasattr(target, "_behaviour") else target
+        return lambda ref: isinstance(ref.actor, current)
     if callable(target):
         return target  # type: ignore[no-any-return]
     raise TypeError(f"trace takes a ref, an actor class or a predicate of refs, not {target!r}")
