@@ -33,7 +33,7 @@ from actors.mailbox import take_all
 from actors.messages import Exit
 from actors.protection import protect
 from actors.reasons import ExitReason, Ignored, Killed, Normal, Shutdown, crashed
-from actors.ref import DEAD, LocalRef
+from actors.ref import DEAD, IDLE, QUEUED, LocalRef
 from actors.reports import ZOMBIE_S, Zombie
 from actors.ties import tie, tied
 from actors.timers import drop_timers
@@ -203,11 +203,15 @@ def finalize(ref: LocalRef, reason: ExitReason) -> None:
     ref.status = DEAD
     ref.entry = reason
     ref.actor = ref.control = ref.turn = ref.waiting = None
-    scheduler.names.release(ref)
+    if ref.name is not None:
+        scheduler.names.release(ref)
     scheduler.table.pop(ref, None)
-    scheduler.reporter.counters.ended += 1
-    drop_timers(ref)
-    _fail_calls(ref, entry, waiting, reason)
+    scheduler.counters.ended += 1
+    has_ties = ref.ties is not None
+    if has_ties:
+        drop_timers(ref)
+    if has_ties or waiting or entry is not None:
+        _fail_calls(ref, entry, waiting, reason)
     if control is not None:
         if control.zombie is not None:
             scheduler.wheel.remove(control.zombie)
@@ -216,15 +220,36 @@ def finalize(ref: LocalRef, reason: ExitReason) -> None:
             control.starting.resolve(None, StartFailed(ref.behaviour.name, reason))
         for wait, _ in control.requests:
             wait.resolve(None, CalleeDied(ref, reason))
-    for other in links_of(ref):
-        remove_link(other, ref)
-        send_exit(other, reason, ref)
-    ref.links = None
-    announce_end(ref, reason)
-    for wait in tied(ref, "joins"):
-        wait.resolve(reason)
-    ref.ties = None
+    if ref.links is not None:
+        for other in links_of(ref):
+            remove_link(other, ref)
+            send_exit(other, reason, ref)
+        ref.links = None
+    if has_ties:
+        announce_end(ref, reason)
+        for wait in tied(ref, "joins"):
+            wait.resolve(reason)
+        ref.ties = None
     ref.parent = None
+
+
+def end_at_once(ref: LocalRef, reason: ExitReason) -> bool:
+    """End an actor in the caller's turn, as a signal would in the actor's own next turn.
+
+    False, and nothing is done, unless that comes to the same: none of its code runs or waits, it
+    has no system messages, and it does not trap exits.
+    """
+    actor = ref.actor
+    if (
+        actor is None
+        or ref.turn is not None
+        or ref.control is not None
+        or actor.trap_exit
+        or ref.status not in (IDLE, QUEUED)
+    ):
+        return False
+    finalize(ref, reason)
+    return True
 
 
 def _forget_links(ref: LocalRef) -> None:
@@ -277,6 +302,7 @@ protect(
     send_kill,
     unwind,
     finalize,
+    end_at_once,
     _fail_calls,
     _forget_links,
     join,

@@ -130,7 +130,7 @@ def failed(scheduler: Scheduler, ref: LocalRef, phase: Phase, error: BaseExcepti
     reason, is_crash = reason_of(ref, error)
     if is_crash:
         scheduler.reporter.crash(ref, phase.name.lower(), reason, error)
-    if exiting or phase in (Phase.INIT, Phase.TERMINATE):
+    if exiting or phase in (Phase.INIT, Phase.TERMINATE) or ref.behaviour.terminate is None:
         finalize(ref, reason)
         return
     control_of(ref).stop = reason

@@ -31,6 +31,7 @@ from math import inf
 from typing import Final
 
 from actors import Actor, ExitReason, Killed, Normal, Shutdown
+from actors.lifecycle import end_at_once
 from actors.ref import LocalRef
 from supervision.child_spec import ChildSpec
 from supervision.waiting import ended, give_way
@@ -64,9 +65,17 @@ def ask_to_stop(supervisor: Actor, ref: LocalRef, spec: ChildSpec) -> float:
 async def stop_in_turn(
     supervisor: Actor, children: Iterable[tuple[LocalRef, ChildSpec]], tell: Told
 ) -> None:
-    """Stop children one after the other, each ended before the next one is asked."""
-    for ref, spec in children:
-        await stop_together(supervisor, [(ref, spec)], tell)
+    """Stop children one after the other, each ended before the next one is asked.
+
+    One that is idle and does not trap exits has nothing to say to it, and ends at once.
+    """
+    for count, (ref, spec) in enumerate(children, 1):
+        reason = Killed() if spec.shutdown == "brutal_kill" else SHUTDOWN
+        supervisor.unlink(ref)
+        if not end_at_once(ref, reason):
+            await stop_together(supervisor, [(ref, spec)], tell)
+        elif not count % GIVE_WAY:
+            await give_way(supervisor)
 
 
 async def stop_together(

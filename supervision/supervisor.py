@@ -297,11 +297,13 @@ class Supervisor(Actor):
 
     async def _stop(self, children: Iterable[_Child]) -> None:
         """Stop children in this order; temporary ones are forgotten."""
+        running = []
         for child in tuple(children):
             ref = child.ref or child.starting
-            self._end(child)
             if ref is not None:
-                await stop_in_turn(self, [(ref, child.spec)], self._tell_shutdown_error)
+                running.append((ref, child.spec))
+            self._end(child)
+        await stop_in_turn(self, running, self._tell_shutdown_error)
 
     def _tell_shutdown_error(self, reason: ExitReason, ref: LocalRef, spec: ChildSpec) -> None:
         self._desk.tell("shutdown_error", reason, ref, spec)
