@@ -268,7 +268,9 @@ class Reporter:
             logger.log(level, "%s: " + text, kind, *values)  # noqa: G003 - text is a constant
 
     def _may_log(self, kind: str, level: int) -> bool:
-        limiter = self._limiters.setdefault(kind, _Limiter())
+        limiter = self._limiters.get(kind)
+        if limiter is None:
+            limiter = self._limiters[kind] = _Limiter()
         now = self.now()
         if now - limiter.since >= 1.0:
             skipped, limiter.skipped = limiter.skipped, 0

@@ -211,7 +211,7 @@ class Scheduler:
         run = self.run
         run.current = ref
         ref.status = RUNNING
-        quota = unused = min(self.left, RUN_MESSAGES)
+        quota = unused = self.left if self.left < RUN_MESSAGES else RUN_MESSAGES  # noqa: FURB136 - a call
         self.left -= quota
         while ref.status == RUNNING:
             context = self.context.copy()
@@ -238,7 +238,7 @@ class Scheduler:
         known: Any = None
         handler: Any = None
         message: Any = None
-        left, pause_at = quota, max(0, quota - CLOCK_EVERY)
+        left, pause_at = quota, quota - CLOCK_EVERY if quota > CLOCK_EVERY else 0
         while True:
             if left <= pause_at:
                 if left > 0 and self.stopwatch() >= self.slice_end:
@@ -246,7 +246,7 @@ class Scheduler:
                 if left <= 0:
                     release(self, ref)
                     break
-                pause_at = max(0, left - CLOCK_EVERY)
+                pause_at = left - CLOCK_EVERY if left > CLOCK_EVERY else 0
             if ref.control is not None:
                 if not work_off(self, ref):
                     break
