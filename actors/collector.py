@@ -8,9 +8,11 @@ system with ``tune_collector=True`` is open:
   is moved out of the collector's sight, instead of being looked at again and again. What is frozen
   is still freed at once when nothing refers to it any more, only cycles are not found;
 * a full collection runs when cycles may have gathered among the frozen: when the process holds
-  more than twice the memory blocks that the last one left, or as many actors have ended since as
-  are alive (of each a minimum). So its cost stays in proportion to growth and change, however much
-  lives, and what garbage can take is bounded by what is no garbage;
+  more than twice the memory blocks that the last one left, not counting `BLOCKS_PER_ACTOR` for
+  each actor that lives beyond those that lived then; or, while the system has nothing to do, when
+  as many actors have ended since as are alive (of each a minimum). So a million actors that start,
+  work and stop are never looked through for their number alone, and what garbage can take is
+  bounded by what is no garbage;
 * when the system has nothing to do, the young are collected then, not in the middle of the next
   load;
 * every pause is measured.
@@ -41,6 +43,9 @@ of some ten milliseconds. The older generations are emptied by freezing, never c
 themselves."""
 MIN_BLOCKS: Final = 1_000_000
 """Memory blocks gained since the last full collection before another is thought of; some 100 MB."""
+BLOCKS_PER_ACTOR: Final = 16
+"""Memory blocks that an actor may hold before it is suspected of being garbage; some 1.5 kB. One
+with a few attributes has five to ten."""
 MIN_ENDED: Final = 50_000
 """Actors ended before a full collection is thought of."""
 MAX_PAUSES: Final = 100
@@ -62,6 +67,7 @@ class Collector:
         self._survivors = False
         self._blocks_at_full = 0
         self._ended_at_full = 0
+        self._alive_at_full = 0
 
     def __enter__(self) -> Self:
         """Take over the collector, unless another system of this process has it."""
@@ -84,27 +90,27 @@ class Collector:
 
     def after_slice(self) -> None:
         """Freeze what has survived, look through everything if that is due."""
-        if self._thresholds is None:
-            return
-        if self._counters.ended - self._ended_at_full >= MIN_ENDED and self._many_ended():
-            self._full()
-        elif self._survivors:
+        if self._survivors and self._thresholds is not None:
             self._freeze()
         if self._pauses:
             self._tell_pauses()
 
     def when_idle(self) -> None:
         """Collect what the load that has just ended has left."""
-        if self._thresholds is not None and gc.get_count()[0] > IDLE_OBJECTS:
+        if self._thresholds is None:
+            return
+        if self._counters.ended - self._ended_at_full >= max(MIN_ENDED, self._alive()):
+            self._full()
+        elif gc.get_count()[0] > IDLE_OBJECTS:
             gc.collect(0)
         self.after_slice()
 
-    def _many_ended(self) -> bool:
-        counters = self._counters
-        return counters.ended - self._ended_at_full >= counters.spawned - counters.ended
+    def _alive(self) -> int:
+        return self._counters.spawned - self._counters.ended
 
     def _freeze(self) -> None:
-        gained = sys.getallocatedblocks() - self._blocks_at_full
+        explained = BLOCKS_PER_ACTOR * max(0, self._alive() - self._alive_at_full)
+        gained = sys.getallocatedblocks() - self._blocks_at_full - explained
         if gained >= max(MIN_BLOCKS, self._blocks_at_full):
             self._full()
         else:
@@ -118,6 +124,7 @@ class Collector:
         self._survivors = False
         self._blocks_at_full = sys.getallocatedblocks()
         self._ended_at_full = self._counters.ended
+        self._alive_at_full = self._alive()
 
     def _measure(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":

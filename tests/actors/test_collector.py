@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import weakref
 
@@ -127,3 +128,23 @@ async def test_cycles_of_actors_that_ended_are_found(monkeypatch):
             if watch() is None:
                 break
         assert watch() is None
+
+
+async def test_actors_that_start_and_stop_are_not_looked_through_for_their_number(monkeypatch):
+    monkeypatch.setattr(collector, "MIN_BLOCKS", 100_000)
+    full = []
+
+    def note(phase, info):
+        full.extend([info] if phase == "start" and info["generation"] == 2 else [])
+
+    async with open_system(tune_collector=True) as system:
+        gc.collect()
+        blocks = sys.getallocatedblocks()
+        gc.callbacks.append(note)
+        try:
+            parent = await start(system, 100_000)
+            assert sys.getallocatedblocks() - blocks > 2 * 100_000
+            system.kill(parent)
+        finally:
+            gc.callbacks.remove(note)
+    assert not full
