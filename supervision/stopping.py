@@ -70,12 +70,15 @@ async def stop_in_turn(
     One that is idle and does not trap exits has nothing to say to it, and ends at once.
     """
     for count, (ref, spec) in enumerate(children, 1):
-        reason = Killed() if spec.shutdown == "brutal_kill" else SHUTDOWN
-        supervisor.unlink(ref)
-        if not end_at_once(ref, reason):
+        if not _stop_at_once(supervisor, ref, spec):
             await stop_together(supervisor, [(ref, spec)], tell)
         elif not count % GIVE_WAY:
             await give_way(supervisor)
+
+
+def _stop_at_once(supervisor: Actor, ref: LocalRef, spec: ChildSpec) -> bool:
+    supervisor.unlink(ref)
+    return end_at_once(ref, Killed() if spec.shutdown == "brutal_kill" else SHUTDOWN)
 
 
 async def stop_together(
@@ -86,8 +89,9 @@ async def stop_together(
         groups: dict[float, list[tuple[LocalRef, ChildSpec]]] = {}
         begun = supervisor.ref.scheduler.now()
         for count, (ref, spec) in enumerate(children, 1):
-            seconds = ask_to_stop(supervisor, ref, spec)
-            groups.setdefault(seconds, []).append((ref, spec))
+            if not _stop_at_once(supervisor, ref, spec):
+                seconds = ask_to_stop(supervisor, ref, spec)
+                groups.setdefault(seconds, []).append((ref, spec))
             if not count % GIVE_WAY:
                 await give_way(supervisor)
         late: list[tuple[LocalRef, ChildSpec]] = []
