@@ -17,7 +17,7 @@ BENCHES ?= runtime journal chat
 WORKERS ?= auto
 PACKAGES := actors supervision storage beamish
 
-.PHONY: help run install test check lint types seams tests test-slow test-versions replay-all bench bench-docs clean
+.PHONY: help run install test check lint types seams tests test-slow test-versions replay-all docs bench bench-docs clean
 
 help:
 	@echo 'make run            install, then start a node on http://$(HOST):$(PORT)/ with its data in $(DATA)'
@@ -28,6 +28,7 @@ help:
 	@echo 'make test-slow      the tests that take minutes: kills, full disks, crashes (LOGS="..." for others)'
 	@echo 'make test-versions  the three libraries under every other Python found here'
 	@echo 'make replay-all     play LOGS="..." (both samples) both ways and count: nothing lost, doubled, reordered'
+	@echo 'make docs           build the documentation as a site into out/site; warnings are errors'
 	@echo 'make bench          every bench, tables on the screen (BENCHES="runtime chat" for some)'
 	@echo 'make bench-docs     write docs/benchmarks.md from what make bench measured last'
 	@echo 'make clean          remove what was installed and cached (never ./data)'
@@ -81,6 +82,15 @@ test-versions:
 
 replay-all: $(VENV)/.installed-test
 	$(BIN)/python -m tests.house.replay_all $(LOGS) $(if $(ARGS),-- $(ARGS))
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@echo 'Installing what the documentation needs into $(VENV) ...'
+	@$(PIP) --no-build-isolation --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'The site is in out/site; to read it: $(BIN)/python -m http.server -d out/site'
 
 bench: $(VENV)/.installed
 	@mkdir -p out

@@ -100,7 +100,8 @@ class Application:
         dependencies: applications that must run before it.
         env: its configuration, with defaults.
         phases: pairs of a name and a hook, run in order once the root has started.
-        prep_stop, stop: hooks around its stop.
+        prep_stop: called before its stop.
+        stop: called after it.
         restart: what its end means, "permanent", "transient" or "temporary".
 
     Raises:

@@ -53,7 +53,9 @@ class PartitionSupervisor(Supervisor):
         child: the spec of all partitions, or the actor's class.
         partitions: how many, from 1 up.
         with_arguments: makes the arguments of a partition of the spec's and its number.
-        strategy, intensity, period: as for `Supervisor`.
+        strategy: as for `Supervisor`.
+        intensity: as for `Supervisor`.
+        period: as for `Supervisor`.
 
     Raises:
         FlagError, ChildSpecError, BudgetError: an argument is wrong (as the reason of StartFailed).

@@ -22,7 +22,7 @@ from beamish.messenger.settings import MessengerSettings
 from beamish.node import NodeConfig, open_node
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def anchors(page):
