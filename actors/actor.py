@@ -28,6 +28,7 @@ from actors import stash as _stash
 from actors import timers as _timers
 from actors.errors import ActorError
 from actors.handlers import Behaviour
+from actors.hibernation import ask_to_hibernate
 from actors.lifecycle import send_exit, send_kill, start, stop_self
 from actors.mailbox import push_front
 from actors.messages import Timeout
@@ -75,6 +76,9 @@ class Actor:
     trap_exit: bool = False
     """Whether exit signals of linked actors become `Exit` messages instead of ending this actor."""
 
+    hibernate_after: ClassVar[float | None] = None
+    """Seconds without a message after which the state is packed away; see `actors.hibernation`."""
+
     _behaviour: ClassVar[Behaviour]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -86,6 +90,20 @@ class Actor:
 
     def terminate(self, reason: ExitReason) -> Any:
         """Override to clean up; ``def`` or ``async def``."""
+
+    def dehydrate(self) -> Any:
+        """Override, with `rehydrate`, to hibernate: the state in a compact form; None: not now."""
+
+    def rehydrate(self, packed: Any) -> None:
+        """Override to take over the state that `dehydrate` has packed."""
+
+    def hibernate(self) -> None:
+        """Pack the state away after this message, until the next; see `actors.hibernation`.
+
+        Raises:
+            ActorError: the class does not say how, by ``dehydrate`` and ``rehydrate``.
+        """
+        ask_to_hibernate(self.ref)
 
     def handle_info(self, message: Any) -> Any:
         """Override to handle messages without a handler; by default they are counted and logged."""

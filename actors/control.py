@@ -13,6 +13,8 @@ field        meaning
 ``final``    ``terminate`` runs; this will be the reason
 ``held``     suspended: user messages wait
 ``frozen``   the same, for the time of a code upgrade
+``hibernate`` the state is to be packed when there is nothing else to do
+``packed``   the packed state of an actor that hibernates
 ``requests`` inspections that wait for the end of the current message
 ``idle``     the inactivity timeout: stays while it is set, and hears of each message
 ``zombie``   the deadline after which an actor that does not unwind is reported
@@ -21,9 +23,9 @@ field        meaning
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from actors.mailbox import EMPTY
 from actors.protection import protect
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ class Control:
         "final",
         "frozen",
         "held",
+        "hibernate",
         "idle",
+        "packed",
         "requests",
         "run",
         "starting",
@@ -60,14 +64,17 @@ class Control:
         self.final: ExitReason | None = None
         self.held = False
         self.frozen = False
-        self.requests: deque[tuple[Wait, Callable[[LocalRef], object]]] = deque()
+        self.hibernate = False
+        self.packed: Any = EMPTY
+        # A list, though it is a queue: an empty deque takes 620 bytes.
+        self.requests: list[tuple[Wait, Callable[[LocalRef], object]]] = []
         self.zombie: Zombie | None = None
         self.idle: IdleTimer | None = None
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is left to do, so that the record can go."""
-        return not (
+    def has_work(self) -> bool:
+        """Whether there is something to work off."""
+        return bool(
             self.starting
             or self.run
             or self.exit
@@ -75,9 +82,14 @@ class Control:
             or self.final
             or self.held
             or self.frozen
+            or self.hibernate
             or self.requests
-            or self.idle
         )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do or to keep, so that the record can go."""
+        return not (self.has_work or self.packed is not EMPTY or self.idle)
 
 
 def control_of(ref: LocalRef) -> Control:

@@ -19,9 +19,10 @@ import trio
 
 from actors.control import control_of
 from actors.errors import UpgradeFailed
+from actors.hibernation import is_asleep
 from actors.mailbox import EMPTY
 from actors.protection import protect
-from actors.ref import HELD, IDLE, QUEUED, STATUS_NAMES
+from actors.ref import ASLEEP, DROWSY, HELD, IDLE, QUEUED, STATUS_NAMES
 from actors.summaries import summary
 from actors.ties import tied
 from actors.waits import Call
@@ -163,7 +164,13 @@ def is_at_rest(ref: LocalRef) -> bool:
         and ref.status in (IDLE, QUEUED, HELD)
         and (
             control is None
-            or not (control.starting or control.exit or control.stop or control.final)
+            or not (
+                control.starting
+                or control.exit
+                or control.stop
+                or control.final
+                or is_asleep(control)
+            )
         )
     )
 
@@ -172,8 +179,10 @@ def freeze(ref: LocalRef) -> None:
     """Have `ref` leave its user messages waiting, from the end of the current one on."""
     if ref.is_alive():
         control_of(ref).frozen = True
-        if ref.status == IDLE:
+        if ref.status in (IDLE, DROWSY):
             ref.status = HELD
+        elif ref.status == ASLEEP:
+            ref.nudge()
 
 
 def thaw(ref: LocalRef) -> None:

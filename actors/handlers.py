@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from actors.hibernation import Hibernation, hibernation_of, start_drowsing
 from actors.mailbox_rules import MailboxRules
 from actors.messages import NoReply, Request
 from actors.protection import expose
@@ -18,6 +19,7 @@ from actors.versions import adopt
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.ref import LocalRef
     from actors.statistics import LogEvent
 
 A = TypeVar("A")
@@ -99,9 +101,10 @@ class Behaviour:
     ``coroutines`` holds the handlers that are ``async def``, ``handlers`` all others;
     ``rest_limit`` is how many messages may wait beside the oldest before `actors.overflow` is asked
     what to do, because of the bound (``mailbox_limit``), of the mark of the mailbox alarm
-    (``alarm``), or always. ``prepare``, if there is one, is run for each new actor. ``successor``
-    is the next version of the class, and ``adopted`` the other versions of message classes that
-    have been entered into ``handlers``; see `actors.versions`.
+    (``alarm``), or always. ``prepare``, if there is one, is run for each new actor. ``hibernation``
+    is None if its actors cannot hibernate. ``successor`` is the next version of the class, and
+    ``adopted`` the other versions of message classes that have been entered into ``handlers``; see
+    `actors.versions`.
     """
 
     __slots__ = (
@@ -110,6 +113,7 @@ class Behaviour:
         "coroutines",
         "fallback",
         "handlers",
+        "hibernation",
         "init",
         "mailbox_limit",
         "mailbox_policy",
@@ -140,7 +144,8 @@ class Behaviour:
         self.mailbox_policy = mailbox.policy
         self.alarm = mailbox.alarm
         self.rest_limit = mailbox.rest_limit
-        self.prepare = mailbox.prepare
+        self.hibernation = hibernation_of(cls, base)
+        self.prepare = _prepare(mailbox, self.hibernation)
         self.stash_limit = cls.stash_limit
         if not isinstance(self.stash_limit, int) or self.stash_limit < 1:
             raise TypeError(
@@ -158,6 +163,21 @@ class Behaviour:
     def log(self) -> tuple[LogEvent, ...]:
         """The last events of the one actor that this is for, if it is watched and logged."""
         return ()
+
+
+def _prepare(
+    mailbox: MailboxRules, hibernation: Hibernation | None
+) -> Callable[[LocalRef], None] | None:
+    if hibernation is None or hibernation.after is None:
+        return mailbox.prepare
+    first = mailbox.prepare
+
+    def prepare(ref: LocalRef) -> None:
+        if first is not None:
+            first(ref)
+        start_drowsing(ref)
+
+    return prepare
 
 
 def _table(cls: type[Actor]) -> dict[type, Callable[[Any, Any], Any]]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from actors.control import control_of, is_exiting
 from actors.envelopes import Envelope
 from actors.errors import CallError, Reject, Unhandled
+from actors.hibernation import fall_asleep, has_mail, is_asleep, wake
 from actors.lifecycle import finalize, reason_of, stop_self
 from actors.mailbox import EMPTY
 from actors.messages import NO_REPLY
 from actors.protection import protect
 from actors.reasons import Normal
-from actors.ref import BOUND, HELD, PARKED, LocalRef
+from actors.ref import ASLEEP, BOUND, HELD, PARKED, LocalRef
 from actors.ties import is_tied
 from actors.turns import Phase
 from actors.waits import Call, Receive
@@ -49,9 +50,16 @@ def work_off(scheduler: Scheduler, ref: LocalRef) -> bool:
             ref.control = None
         scheduler.step_phase(ref, Phase.RUN, behaviour.run)
     else:
+        if is_asleep(control) and not _rouse(scheduler, ref, control):
+            return False
         served = inspect(ref, control)
         if control.held or control.frozen:
             ref.status = HELD
+            return False
+        if control.hibernate and not fall_asleep(scheduler, ref):
+            return False
+        if control.has_work:
+            scheduler.enqueue(ref)
             return False
         if control.idle is None:
             ref.control = None
@@ -63,11 +71,19 @@ def work_off(scheduler: Scheduler, ref: LocalRef) -> bool:
     return False
 
 
+def _rouse(scheduler: Scheduler, ref: LocalRef, control: Control) -> bool:
+    """Wake an actor that hibernates if there is reason to. Whether it is awake now."""
+    if has_mail(ref) or control.requests or control.held or control.frozen:
+        return wake(scheduler, ref)
+    ref.status = ASLEEP
+    return False
+
+
 def inspect(ref: LocalRef, control: Control) -> bool:
     """Serve those who wait for a pause between two messages. Whether there were any."""
     served = bool(control.requests)
     while control.requests:
-        wait, function = control.requests.popleft()
+        wait, function = control.requests.pop(0)
         if wait.done:
             continue
         try:
@@ -82,6 +98,8 @@ def _terminate(scheduler: Scheduler, ref: LocalRef, control: Control) -> None:
     control.stop = None
     assert reason is not None
     terminate = ref.behaviour.terminate
+    if terminate is not None and is_asleep(control) and not wake(scheduler, ref):
+        return
     if terminate is None:
         finalize(ref, reason)
     else:
@@ -130,7 +148,8 @@ def failed(scheduler: Scheduler, ref: LocalRef, phase: Phase, error: BaseExcepti
     reason, is_crash = reason_of(ref, error)
     if is_crash:
         scheduler.reporter.crash(ref, phase.name.lower(), reason, error)
-    if exiting or phase in (Phase.INIT, Phase.TERMINATE) or ref.behaviour.terminate is None:
+    hopeless = phase in (Phase.INIT, Phase.TERMINATE, Phase.REHYDRATE)
+    if exiting or hopeless or ref.behaviour.terminate is None:
         finalize(ref, reason)
         return
     control_of(ref).stop = reason
@@ -206,6 +225,7 @@ def left_open_text(ref: LocalRef, what: str) -> str:
 
 protect(
     work_off,
+    _rouse,
     inspect,
     _terminate,
     finished,

@@ -52,15 +52,19 @@ MAX_ANCESTORS: Final = 32
 
 IDLE: Final = 0
 RECEIVING: Final = 1
-QUEUED: Final = 2
-RUNNING: Final = 3
-PARKED: Final = 4
-BOUND: Final = 5
-HELD: Final = 6
-DEAD: Final = 7
+DROWSY: Final = 2
+ASLEEP: Final = 3
+QUEUED: Final = 4
+RUNNING: Final = 5
+PARKED: Final = 6
+BOUND: Final = 7
+HELD: Final = 8
+DEAD: Final = 9
 STATUS_NAMES: Final = (
     "idle",
     "receiving",
+    "idle",
+    "hibernated",
     "runnable",
     "running",
     "waiting",

@@ -405,6 +405,10 @@ class Scheduler:
         else:
             self.left_open(ref, phase)
 
+    def is_clean(self) -> bool:
+        """Whether nothing of the leader's task is held or open."""
+        return is_clean(self.leader, self.base)
+
     def left_open(self, ref: LocalRef, phase: Phase) -> None:
         """The actor's code returned and left something of the leader's task open."""
         failed(self, ref, phase, LeftOpen(left_open_text(ref, self._close_leftovers())))

@@ -69,6 +69,13 @@ def untie(ref: LocalRef, kind: Kind, member: Any) -> None:
                 setattr(ties, kind, None)
 
 
+def drop_empty(ref: LocalRef) -> None:
+    """Drop the record if it holds nothing any more."""
+    ties = ref.ties
+    if ties is not None and all(getattr(ties, kind) is None for kind in Ties.__slots__):
+        ref.ties = None
+
+
 def is_tied(ref: LocalRef, kind: Kind, member: Any) -> bool:
     """Whether `member` is in one set of `ref`."""
     members = None if ref.ties is None else getattr(ref.ties, kind)
@@ -83,4 +90,4 @@ def tied(ref: LocalRef, kind: Kind) -> tuple[Any, ...]:
     return () if members is None else tuple(members)
 
 
-protect(tie, untie, is_tied, tied)
+protect(tie, untie, drop_empty, is_tied, tied)

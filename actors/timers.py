@@ -43,7 +43,7 @@ from actors.envelopes import Envelope
 from actors.errors import ActorError
 from actors.mailbox import EMPTY
 from actors.protection import protect
-from actors.ref import IDLE
+from actors.ref import ASLEEP, DROWSY, IDLE
 from actors.ties import Ties
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class IdleTimer(TimerRef):
     def fire(self, scheduler: Scheduler, /) -> None:
         """The message, if the actor has been idle all the while; and on to the next look."""
         now, due = scheduler.now(), self._since + self._seconds
-        if self._ref.status != IDLE:
+        if self._ref.status not in (IDLE, DROWSY, ASLEEP):
             due = now + self._seconds
         elif due <= now:
             due = now + self._seconds

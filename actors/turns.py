@@ -22,6 +22,8 @@ class Phase(IntEnum):
     INIT = 1
     TERMINATE = 2
     RUN = 3
+    DEHYDRATE = 4
+    REHYDRATE = 5
 
 
 class Turn:
