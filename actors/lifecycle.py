@@ -210,7 +210,7 @@ def finalize(ref: LocalRef, reason: ExitReason) -> None:
     has_ties = ref.ties is not None
     if has_ties:
         drop_timers(ref)
-    if has_ties or waiting or entry is not None:
+    if has_ties or waiting or isinstance(entry, Call):
         _fail_calls(ref, entry, waiting, reason)
     if control is not None:
         if control.zombie is not None:

@@ -137,7 +137,8 @@ def finished(scheduler: Scheduler, ref: LocalRef, phase: Phase, result: Any) -> 
 
 def failed(scheduler: Scheduler, ref: LocalRef, phase: Phase, error: BaseException) -> None:
     """The actor's code raised."""
-    scheduler.system.note_fatal(error)
+    if not isinstance(error, Exception) or isinstance(error, BaseExceptionGroup):
+        scheduler.system.note_fatal(error)
     entry = ref.entry
     exiting = is_exiting(ref)
     if phase is Phase.MESSAGE and isinstance(error, Reject) and isinstance(entry, Call):

@@ -252,8 +252,6 @@ class System(Inspection):
 
     def note_fatal(self, error: BaseException) -> None:
         """Stop the system if `error` is or contains a KeyboardInterrupt or SystemExit."""
-        if isinstance(error, Exception) and not isinstance(error, BaseExceptionGroup):
-            return
         fatal = _find_fatal(error)
         if fatal is not None and self._scheduler.fatal is None:
             self._scheduler.fatal = fatal

@@ -238,10 +238,10 @@ class DynamicSupervisor(Actor):
         decision = decide(spec.restart, message.reason)
         if decision.told:
             self._desk.tell("child_terminated", message.reason, ref, spec)
-        if decision.restarts:
-            await self._restart(ref, entry, was_up=True)
-        else:
+        if not decision.restarts:
             self._forget(ref, spec)
+        elif self._may_start_again(ref, entry, spec, was_up=True):
+            await self._start_again(ref, entry)
 
     @on(_Retry)
     async def retry(self, message: _Retry) -> None:
@@ -249,14 +249,14 @@ class DynamicSupervisor(Actor):
         entry = self._restarting.pop(message.ref, None)
         if entry is None:
             return
-        if message.allowed:
-            await self._start_again(message.ref, entry)
-        else:
-            await self._restart(message.ref, entry, was_up=False)
+        ref = message.ref
+        if message.allowed or self._may_start_again(ref, entry, _spec(entry), was_up=False):
+            await self._start_again(ref, entry)
 
-    async def _restart(self, ref: LocalRef, entry: _Entry, *, was_up: bool) -> None:
-        """Pay for a restart and do it, now or later."""
-        spec = _spec(entry)
+    def _may_start_again(
+        self, ref: LocalRef, entry: _Entry, spec: ChildSpec, *, was_up: bool
+    ) -> bool:
+        """Pay for a restart; whether it is to be done now, and not later or never."""
         verdict = self._ledger.judge(ref, spec, self.ref.scheduler.now(), was_up=was_up)
         if verdict is Exceeded.SUPERVISOR:
             self._desk.tell("shutdown", "reached_max_restart_intensity", ref, spec)
@@ -267,7 +267,8 @@ class DynamicSupervisor(Actor):
         elif verdict > 0:
             self._schedule(ref, entry, verdict, allowed=True)
         else:
-            await self._start_again(ref, entry)
+            return True
+        return False
 
     async def _start_again(self, old: LocalRef, entry: _Entry) -> None:
         """Start a child again, without waiting for its ``init``."""

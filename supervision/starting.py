@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,19 +37,19 @@ def reason_of_failure(error: CallError) -> ExitReason:
     return error.reason if isinstance(error, StartFailed) else crashed(error)
 
 
-async def start_again(
+def start_again(
     supervisor: Actor,
     spec: ChildSpec,
     args: tuple[Any, ...] = (),
     name: object = None,
     extra: tuple[Any, ...] = (),
-) -> tuple[LocalRef, bool]:
+) -> Awaitable[tuple[LocalRef, bool]]:
     """Start a linked child without waiting for a slow ``init``; see `actors.starting`.
 
     Returns the child and whether it has started; if not, the supervisor gets a `Started`. Raises as
     `start_child`.
     """
-    return await begin_start(
+    return begin_start(
         supervisor.ref,
         spec.actor,
         (*extra, *spec.args, *args),
