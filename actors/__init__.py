@@ -77,6 +77,7 @@ from actors.reply import ReplyTo
 from actors.reports import CrashReport, LongHandler, MailboxAlarm, Report, ZombieReport
 from actors.requests import Requests
 from actors.signals import Signal
+from actors.state_machine import StateMachine, on_enter
 from actors.statistics import ActorStatistics, LogEvent
 from actors.subscriptions import Change, FellBehind, Subscription
 from actors.system import System, open_system
@@ -159,6 +160,7 @@ __all__ = [
     "Signal",
     "StartFailed",
     "Started",
+    "StateMachine",
     "Stop",
     "StopFailed",
     "Stopped",
@@ -186,6 +188,7 @@ __all__ = [
     "abcast",
     "multi_call",
     "on",
+    "on_enter",
     "open_system",
     "open_system_in_thread",
     "start_task",

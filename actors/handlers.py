@@ -7,9 +7,9 @@ method by name handles the message with its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from actors.hibernation import Hibernation, hibernation_of, start_drowsing
 from actors.mailbox_rules import MailboxRules
@@ -28,15 +28,29 @@ M_co = TypeVar("M_co", covariant=True)
 Q_co = TypeVar("Q_co", bound=Request[Any], covariant=True)
 
 _MARK = "__handles__"
+STATE_MARK = "__handles_in_state__"
+"""Methods carry with it the pairs of state and message type that they handle."""
+
+
+class _AnyState:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ANY_STATE"
+
+
+ANY_STATE: Final = _AnyState()
+"""A handler that is not for one state only."""
 
 
 class OnRequest(Generic[Q_co]):
     """The decorator that `on` returns for a request: the handler returns its reply."""
 
-    __slots__ = ("_message_type",)
+    __slots__ = ("_message_type", "_state")
 
-    def __init__(self, message_type: Callable[..., Q_co]) -> None:
+    def __init__(self, message_type: Callable[..., Q_co], state: Hashable) -> None:
         self._message_type = message_type
+        self._state = state
 
     @overload
     def __call__(
@@ -49,16 +63,17 @@ class OnRequest(Generic[Q_co]):
     ) -> Callable[[A, Q_co], R | NoReply]: ...
     def __call__(self, handler: Any) -> Any:
         """Mark `handler`; it stays an ordinary method."""
-        return _mark(handler, self._message_type)
+        return _mark_message(handler, self._message_type, self._state)
 
 
 class OnMessage(Generic[M_co]):
     """The decorator that `on` returns for any other message: the handler returns nothing."""
 
-    __slots__ = ("_message_type",)
+    __slots__ = ("_message_type", "_state")
 
-    def __init__(self, message_type: Callable[..., M_co]) -> None:
+    def __init__(self, message_type: Callable[..., M_co], state: Hashable) -> None:
         self._message_type = message_type
+        self._state = state
 
     @overload
     def __call__(
@@ -68,21 +83,32 @@ class OnMessage(Generic[M_co]):
     def __call__(self, handler: Callable[[A, M_co], None]) -> Callable[[A, M_co], None]: ...
     def __call__(self, handler: Any) -> Any:
         """Mark `handler`; it stays an ordinary method."""
-        return _mark(handler, self._message_type)
+        return _mark_message(handler, self._message_type, self._state)
 
 
-def _mark(handler: Any, message_type: Any) -> Any:
-    marks: tuple[Any, ...] = getattr(handler, _MARK, ())
-    setattr(handler, _MARK, (*marks, message_type))
+def _mark_message(handler: Any, message_type: Any, state: Hashable) -> Any:
+    if state is ANY_STATE:
+        return mark(handler, _MARK, message_type)
+    return mark(handler, STATE_MARK, (state, message_type))
+
+
+def mark(handler: Any, name: str, key: Hashable) -> Any:
+    """Note on a method what it is for; it stays an ordinary method."""
+    setattr(handler, name, (*getattr(handler, name, ()), key))
     return handler
 
 
 @overload
-def on(message_type: Callable[..., Q_co]) -> OnRequest[Q_co]: ...  # type: ignore[overload-overlap]
+def on(  # type: ignore[overload-overlap]
+    message_type: Callable[..., Q_co], *, state: Hashable = ...
+) -> OnRequest[Q_co]: ...
 @overload
-def on(message_type: Callable[..., M_co]) -> OnMessage[M_co]: ...
-def on(message_type: Any) -> Any:
+def on(message_type: Callable[..., M_co], *, state: Hashable = ...) -> OnMessage[M_co]: ...
+def on(message_type: Any, *, state: Hashable = ANY_STATE) -> Any:
     """Have the decorated method handle messages whose type is exactly `message_type`.
+
+    In a `StateMachine`, with `state`, in this state only; write several above each other for a
+    method that handles several types, or one in several states.
 
     The handler takes ``(self, message)`` and may be ``def`` or ``async def``. For a `Request[R]` it
     returns the ``R``, or `NO_REPLY` if the reply comes later; for other messages it returns None.
@@ -92,13 +118,15 @@ def on(message_type: Any) -> Any:
     """
     if not isinstance(message_type, type):
         raise TypeError(f"@on takes a message class, not {message_type!r}; write @on(MyMessage)")
-    return OnRequest(message_type) if issubclass(message_type, Request) else OnMessage(message_type)
+    decorator = OnRequest if issubclass(message_type, Request) else OnMessage
+    return decorator(message_type, state)
 
 
 class Behaviour:
     """What the runtime needs to know of an actor class, compiled once for each class.
 
     ``coroutines`` holds the handlers that are ``async def``, ``handlers`` all others;
+    ``catch_all``, if there is one, handles all messages that have no handler, calls included;
     ``rest_limit`` is how many messages may wait beside the oldest before `actors.overflow` is asked
     what to do, because of the bound (``mailbox_limit``), of the mark of the mailbox alarm
     (``alarm``), or always. ``prepare``, if there is one, is run for each new actor. ``hibernation``
@@ -110,6 +138,7 @@ class Behaviour:
     __slots__ = (
         "adopted",
         "alarm",
+        "catch_all",
         "coroutines",
         "fallback",
         "handlers",
@@ -153,6 +182,9 @@ class Behaviour:
             )
         self.successor: type[Actor] | None = None
         self.adopted: dict[type, None] = {}
+        self.catch_all: Callable[[Any, Any], Any] | None = None
+        if marked_methods(cls, STATE_MARK) and not hasattr(cls, "initial_state"):
+            raise TypeError(f"{self.name} has handlers with state=; derive it from StateMachine")
         if base is not None:
             expose(cls, *table.values())
 
@@ -181,16 +213,31 @@ def _prepare(
 
 
 def _table(cls: type[Actor]) -> dict[type, Callable[[Any, Any], Any]]:
-    names: dict[type, str] = {}
+    return marked_methods(cls, _MARK)
+
+
+def marked_methods(cls: type[Actor], name: str) -> dict[Any, Callable[[Any, Any], Any]]:
+    """The methods of `cls` by what they are marked for; a subclass overrides by method name.
+
+    Raises:
+        TypeError: one class has two methods for the same.
+    """
+    names: dict[Any, str] = {}
     for klass in reversed(cls.__mro__):
-        own: dict[type, str] = {}
-        for name, member in vars(klass).items():
-            for message_type in getattr(member, _MARK, ()):
-                if message_type in own:
+        own: dict[Any, str] = {}
+        for method, member in vars(klass).items():
+            for key in getattr(member, name, ()):
+                if key in own:
                     raise TypeError(
-                        f"{klass.__qualname__} has two handlers for {message_type.__qualname__}: "
-                        f"{own[message_type]} and {name}; remove one"
+                        f"{klass.__qualname__} has two handlers for {_shown(key)}: "
+                        f"{own[key]} and {method}; remove one"
                     )
-                own[message_type] = name
+                own[key] = method
         names.update(own)
-    return {message_type: getattr(cls, name) for message_type, name in names.items()}
+    return {key: getattr(cls, method) for key, method in names.items()}
+
+
+def _shown(key: Any) -> str:
+    if isinstance(key, tuple) and isinstance(key[-1], type):
+        return f"{key[-1].__qualname__} in state {key[0]!r}"
+    return key.__qualname__ if isinstance(key, type) else repr(key)

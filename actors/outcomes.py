@@ -7,6 +7,7 @@ the scheduler calls.
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from actors.control import control_of, is_exiting
@@ -24,6 +25,8 @@ from actors.turns import Phase
 from actors.waits import Call, Receive
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from actors.control import Control
     from actors.scheduler import Scheduler
 
@@ -189,22 +192,53 @@ def run_unhandled(ref: LocalRef, message: object) -> Any:
     handler = ref.behaviour.adopt(message.__class__)
     if handler is not None:
         return handler(ref.actor, message)
+    catch_all = ref.behaviour.catch_all
+    if catch_all is not None:
+        return catch_all(ref.actor, message)
     if isinstance(ref.entry, Call):
-        ref.scheduler.reporter.unhandled(ref, message)
-        kind = type(message).__qualname__
-        raise Reject(Unhandled(f"{ref!r} has no handler for {kind}; add one with @on({kind})"))
+        raise refusal(ref, message)
     return ref.behaviour.fallback(ref.actor, message)
 
 
+def refusal(ref: LocalRef, message: object, where: str = "") -> Reject:
+    """What a call gets for which there is no handler, counted."""
+    ref.scheduler.reporter.unhandled(ref, message)
+    kind = type(message).__qualname__
+    return Reject(Unhandled(f"{ref!r} has no handler for {kind}{where}; add one with @on({kind})"))
+
+
 def _run_opened(ref: LocalRef, envelope: Envelope) -> Any:
-    message = envelope.open()
-    if message is EMPTY:
+    entry = envelope.open()
+    if entry is EMPTY:
         ref.entry = None
         return None
-    ref.entry = message
+    ref.entry = entry
+    if not isinstance(entry, Call):
+        return _run(ref, entry)
+    result = _run(ref, entry.request)
+    if result.__class__ is CoroutineType:
+        return _answer_later(ref, entry, result)
+    _answer(ref, entry, result)
+    return None
+
+
+def _run(ref: LocalRef, message: object) -> Any:
     behaviour, kind = ref.behaviour, type(message)
     handler = behaviour.handlers.get(kind) or behaviour.coroutines.get(kind)
     return run_unhandled(ref, message) if handler is None else handler(ref.actor, message)
+
+
+async def _answer_later(ref: LocalRef, call: Call, handler: Coroutine[Any, Any, Any]) -> Any:
+    result = await handler
+    _answer(ref, call, result)
+    return result
+
+
+def _answer(ref: LocalRef, call: Call, result: Any) -> None:
+    if result is NO_REPLY:
+        check_owed(ref, call)
+    else:
+        call.resolve(result)
 
 
 def wake_receiver(ref: LocalRef) -> None:
@@ -234,6 +268,10 @@ protect(
     release,
     check_owed,
     run_unhandled,
+    refusal,
     _run_opened,
+    _run,
+    _answer_later,
+    _answer,
     wake_receiver,
 )

@@ -35,6 +35,7 @@ operations to set and to cancel one. Timers with equal deadlines fire in the ord
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,13 @@ class KeyedTimer(TimerRef, Envelope):
         return self.message
 
 
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A key that is the runtime's, and not among the keys in use that an actor is shown."""
+
+    name: Hashable
+
+
 class IdleTimer(TimerRef):
     """The inactivity timeout of an actor; see `control.Control.idle`."""
 
@@ -205,10 +213,15 @@ def start_interval(ref: LocalRef, key: Hashable, seconds: float, message: object
     return _set(KeyedTimer(ref, message, key, seconds), ref.scheduler.now() + seconds)
 
 
+def find_timer(ref: LocalRef, key: Hashable) -> TimerRef | None:
+    """The pending timer with this key."""
+    return _timers(ref).get(key)
+
+
 def cancel_timer(ref: LocalRef, timer: TimerRef | Hashable) -> float | None:
     """Take a timer back; the seconds that were left, None if there is nothing to take back."""
     if not isinstance(timer, TimerRef):
-        found = _timers(ref).get(timer)
+        found = find_timer(ref, timer)
         if found is None:
             return None
         timer = found
@@ -220,7 +233,11 @@ def cancel_timer(ref: LocalRef, timer: TimerRef | Hashable) -> float | None:
 
 def keyed_timers(ref: LocalRef) -> dict[Hashable, TimerRef]:
     """The keys in use."""
-    return {key: timer for key, timer in _timers(ref).items() if key is not timer}
+    return {
+        key: timer
+        for key, timer in _timers(ref).items()
+        if key is not timer and not isinstance(key, Hidden)
+    }
 
 
 def timers_of(ref: LocalRef) -> tuple[TimerRef, ...]:
@@ -304,6 +321,7 @@ protect(
     send_after,
     start_timer,
     start_interval,
+    find_timer,
     cancel_timer,
     keyed_timers,
     timers_of,
