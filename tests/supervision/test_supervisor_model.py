@@ -1,7 +1,9 @@
 """Random lives of a static supervisor against a model of OTP's rules in a few lines.
 
-The model knows specs, which children run, and in which order children start and stop. It has no
-processes: whatever happens is worked off at once, as the supervisor's is when nothing is runnable.
+The model knows specs, which children run, in which order children start and stop, whose restarts
+are left, and what the end of a significant child means. It has no processes: whatever happens is
+worked off at once, as the supervisor's is when nothing is runnable. A child is (key, restart type,
+significant, restarts of its own or None).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Actor, CallError, ExitReason, Killed, Normal, Shutdown, Stop, on, open_system
 from supervision import (
+    Budget,
     ChildSpec,
     DeleteChild,
     RestartChild,
@@ -51,17 +54,22 @@ class Worker(Actor):
 class Model:
     """What OTP's documentation says, for children whose starts never fail."""
 
-    def __init__(self, strategy, intensity, children):
-        self.strategy, self.left = strategy, intensity
+    def __init__(self, strategy, intensity, auto_shutdown, children):
+        self.strategy, self.left, self.auto_shutdown = strategy, intensity, auto_shutdown
         self.log = []
         self.restart = {}
         self.running = {}
+        self.significant = {}
+        self.own = {}
+        self.own_left = {}
         self.alive = True
-        for key, restart in children:
-            self._add(key, restart)
+        for child in children:
+            self._add(*child)
 
-    def _add(self, key, restart):
+    def _add(self, key, restart, significant, own):
         self.restart[key] = restart
+        self.significant[key] = significant
+        self.own[key] = self.own_left[key] = own
         self._start(key)
 
     def _start(self, key):
@@ -87,14 +95,20 @@ class Model:
         clean = isinstance(reason, (Normal, Shutdown))
         again = restart == "permanent" or (restart == "transient" and not clean)
         if not again:
-            self._down(key)
+            self._ended_for_good(key)
             return
         self.running[key] = False
-        if self.left == 0:
-            self._stop(list(self.restart))
-            self.alive = False
+        if self.own[key] is not None:
+            if self.own_left[key] == 0:
+                self.own_left[key] = self.own[key]
+                self._ended_for_good(key)
+                return
+            self.own_left[key] -= 1
+        elif self.left == 0:
+            self._give_up()
             return
-        self.left -= 1
+        else:
+            self.left -= 1
         keys = list(self.restart)
         if self.strategy == "one_for_one":
             keys = [key]
@@ -105,12 +119,25 @@ class Model:
             if other in self.restart:
                 self._start(other)
 
-    def start_child(self, key, restart):
+    def _give_up(self):
+        self._stop(list(self.restart))
+        self.alive = False
+
+    def _ended_for_good(self, key):
+        self._down(key)
+        if self.auto_shutdown == "never" or not self.significant[key]:
+            return
+        left = [other for other, runs in self.running.items() if runs and self.significant[other]]
+        if self.auto_shutdown == "any_significant" or not left:
+            self._give_up()
+
+    def start_child(self, key, *fields):
         if key not in self.restart:
-            self._add(key, restart)
+            self._add(key, *fields)
 
     def terminate_child(self, key):
         if key in self.restart:
+            self.own_left[key] = self.own[key]
             self._stop([key])
 
     def restart_child(self, key):
@@ -125,17 +152,39 @@ class Model:
 keys = st.sampled_from("abcd")
 restarts = st.sampled_from(["permanent", "transient", "temporary"])
 reasons = st.sampled_from([Normal(), Shutdown(), Shutdown("later"), Killed()])
-steps = st.lists(
-    st.one_of(
+budgets = st.none() | st.integers(0, 2)
+auto_shutdowns = st.sampled_from(["never", "any_significant", "all_significant"])
+
+
+def child_like(auto_shutdown):
+    """Children that fit the supervisor: key, restart type, significant, own budget."""
+    fields = st.tuples(keys, restarts, st.booleans(), budgets)
+    return fields.map(
+        lambda child: (
+            *child[:2],
+            child[2] and child[1] != "permanent" and auto_shutdown != "never",
+            child[3],
+        )
+    )
+
+
+@st.composite
+def lives(draw):
+    """A supervisor with its children, and what happens to them."""
+    auto_shutdown = draw(auto_shutdowns)
+    child = child_like(auto_shutdown)
+    step = st.one_of(
         st.tuples(st.just("end"), keys, reasons),
-        st.tuples(st.just("start_child"), keys, restarts),
+        st.tuples(st.just("end"), keys, reasons),
+        child.map(lambda fields: ("start_child", *fields)),
         st.tuples(st.just("terminate_child"), keys),
         st.tuples(st.just("restart_child"), keys),
         st.tuples(st.just("delete_child"), keys),
-    ),
-    max_size=14,
-)
-children = st.lists(st.tuples(keys, restarts), max_size=4, unique_by=lambda child: child[0])
+    )
+    first = draw(st.lists(child, max_size=4, unique_by=lambda child: child[0]))
+    return auto_shutdown, first, draw(st.lists(step, max_size=14))
+
+
 strategies = st.sampled_from(["one_for_one", "one_for_all", "rest_for_one"])
 
 REQUESTS = {
@@ -145,8 +194,17 @@ REQUESTS = {
 }
 
 
-def spec(log, key, restart):
-    return ChildSpec(key, Worker, (log, key), name=key, restart=restart)
+def spec(log, key, restart, significant, own):
+    budget = None if own is None else Budget(own, 1e9)
+    return ChildSpec(
+        key,
+        Worker,
+        (log, key),
+        name=key,
+        restart=restart,
+        significant=significant,
+        budget=budget,
+    )
 
 
 async def perform(system, supervisor, log, name, key, *rest):
@@ -163,13 +221,18 @@ async def perform(system, supervisor, log, name, key, *rest):
     await wait_all_tasks_blocked()
 
 
-async def live(strategy, intensity, first, program):
+async def live(strategy, intensity, auto_shutdown, first, program):
     log = []
-    model = Model(strategy, intensity, first)
+    model = Model(strategy, intensity, auto_shutdown, first)
     async with open_system("model", seed=0) as system:
-        specs = [spec(log, key, restart) for key, restart in first]
+        specs = [spec(log, *child) for child in first]
         supervisor = await system.spawn(
-            Supervisor, specs, strategy=strategy, intensity=intensity, period=1e9
+            Supervisor,
+            specs,
+            strategy=strategy,
+            intensity=intensity,
+            period=1e9,
+            auto_shutdown=auto_shutdown,
         )
         for name, *arguments in program:
             await perform(system, supervisor, log, name, *arguments)
@@ -186,7 +249,7 @@ async def live(strategy, intensity, first, program):
             )
 
 
-@settings(max_examples=80)
-@given(strategies, st.integers(0, 4), children, steps)
-def test_a_supervisor_lives_as_the_model_does(strategy, intensity, first, program):
-    trio.run(live, strategy, intensity, first, program, clock=MockClock(autojump_threshold=0))
+@settings(max_examples=150)
+@given(strategies, st.integers(0, 4), lives())
+def test_a_supervisor_lives_as_the_model_does(strategy, intensity, life):
+    trio.run(live, strategy, intensity, *life, clock=MockClock(autojump_threshold=0))
