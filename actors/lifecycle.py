@@ -7,8 +7,8 @@ Start: the name is taken, the actor constructed, linked to its parent, ``init`` 
 End, in this order: the actor's code has unwound (a killed handler's ``finally`` has run), then
 ``terminate`` where it applies, then `finalize`: the name is released, the calls in hand, owed,
 waiting in the mailbox or put aside fail with the reason, other such messages become dead letters,
-timers are dropped, and at last links and monitors are told. So one incarnation never overlaps the
-next.
+timers are dropped, and at last links, the parent's after all others, and monitors are told. So one
+incarnation never overlaps the next.
 
 Signals only mark the target and queue it: a cascade of exits is a loop of the scheduler, never a
 recursion.
@@ -220,7 +220,10 @@ def finalize(ref: LocalRef, reason: ExitReason) -> None:
             control.starting.resolve(None, StartFailed(ref.behaviour.name, reason))
         for wait, _ in control.requests:
             wait.resolve(None, CalleeDied(ref, reason))
-    if ref.links is not None:
+    links = ref.links
+    if links is not None:
+        if isinstance(links, dict) and (parent := ref.parent) in links:
+            links[parent] = links.pop(parent)  # last: it may start the next incarnation at once
         for other in links_of(ref):
             remove_link(other, ref)
             send_exit(other, reason, ref)

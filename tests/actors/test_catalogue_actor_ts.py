@@ -26,6 +26,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors import (
+    NO_REPLY,
     ActorError,
     CallTimeout,
     Crashed,
@@ -154,9 +155,9 @@ async def test_453_a_notice_without_a_handler_is_counted_and_crashes_nobody(syst
     assert watcher.is_alive()
 
 
-@pytest.mark.parametrize("timeout", [0, -1])
+@pytest.mark.parametrize("seconds", [0, -1])
 @pytest.mark.parametrize("inside", [True, False])
-async def test_765_a_call_with_no_time_at_all_times_out(system, autojump_clock, timeout, inside):
+async def test_765_a_call_with_no_time_at_all_times_out(system, autojump_clock, seconds, inside):
     class Silent(Worker):
         @on(Get)
         async def get(self, request):
@@ -166,7 +167,7 @@ async def test_765_a_call_with_no_time_at_all_times_out(system, autojump_clock, 
 
     async def call(me):
         with pytest.raises(CallTimeout):
-            await silent.call(Get(), timeout=timeout)
+            await silent.call(Get(), timeout=seconds)
         return "told"
 
     begun = trio.current_time()
@@ -181,7 +182,7 @@ async def test_118_a_second_reply_leaves_no_timer_and_wakes_nobody(system, autoj
             reply = self.reply_to()
             reply.reply("first")
             reply.reply("second")
-            return "third"
+            return NO_REPLY
 
     ref, caller = await system.spawn(Twice), await system.spawn(Worker)
 
