@@ -22,13 +22,13 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from actors import CallError, ExitReason, Ref, Signal, System, open_system
+from actors import CallError, ExitReason, Ref, Signal, System, UpgradeFailed, open_system
 from beamish.messenger.accounts.guesses import Guesses
 from beamish.messenger.accounts.passwords import Passwords
 from beamish.messenger.accounts.profiles import Profiles
@@ -193,6 +193,18 @@ class Node:
             raise ValueError(names.message)  # noqa: TRY004
         assert isinstance(names, Names)
         return [name[len(USER_STREAM) :] for name in names.names]
+
+    async def upgrade(self, modules: list[str], timeout: float = 30.0) -> dict[str, object]:  # noqa: ASYNC109
+        """Load these modules' new source and bring the living actors over; see `System.upgrade`.
+
+        Raises:
+            ValueError: it did not work; everything is as before.
+        """
+        try:
+            report = await self.system.upgrade(*modules, timeout=timeout)
+        except UpgradeFailed as failure:
+            raise ValueError(f"Nothing was changed: {failure}.") from failure
+        return asdict(report)
 
     def statistics(self) -> dict[str, object]:
         """Counters and gauges of the node's parts, for `beamish status`."""

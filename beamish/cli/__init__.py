@@ -1,4 +1,4 @@
-"""The command `beamish`: serve a node, look at it, add users to it, replay logs against it.
+"""The command `beamish`: serve a node, look at it, change it, replay logs against it.
 
 Exit status: 0 well, 1 it did not work (one sentence on the error stream says why), 2 wrong usage;
 `beamish replay` adds 3, no node could be reached, and 130, stopped by Ctrl-C. What a command needs
@@ -12,6 +12,7 @@ import click
 from beamish.cli.replay_command import replay
 from beamish.cli.serve import serve
 from beamish.cli.status import status
+from beamish.cli.upgrade import upgrade
 from beamish.cli.users import user
 
 
@@ -25,5 +26,6 @@ main.add_command(serve)
 main.add_command(user)
 main.add_command(status)
 main.add_command(replay)
+main.add_command(upgrade)
 
 __all__ = ["main"]

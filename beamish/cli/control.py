@@ -7,6 +7,8 @@ below do. One JSON object a line, UTF-8, in each direction; any number of reques
     {"command": "user_add", "user": "ada", "password": "...", "display": "Ada"}
                                                             {"ok": {"user": "ada"}}
     {"command": "user_list", "after": null, "limit": 1000}  {"ok": {"users": [...]}}
+    {"command": "upgrade", "modules": ["a.b"], "timeout": 30}
+                                                            {"ok": {...what was moved}}
     anything that does not work                             {"error": "a sentence"}
 
 A line has at most 64 KiB, a request is answered within 60 s, 16 connections are served at once.
@@ -46,6 +48,10 @@ class Controlled(Protocol):
 
     async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
         """Names in order. Raises ValueError."""
+        ...
+
+    async def upgrade(self, modules: list[str], timeout: float) -> dict[str, object]:  # noqa: ASYNC109
+        """Load new versions of modules and move their actors. Raises ValueError."""
         ...
 
     def statistics(self) -> dict[str, object]:
@@ -180,8 +186,17 @@ async def _carry_out(node: Controlled, asked: dict[str, Any]) -> dict[str, Any]:
             return {"user": asked["user"]}
         case "user_list":
             return {"users": await node.users(asked.get("after"), int(asked.get("limit", 1_000)))}
+        case "upgrade":
+            done = await node.upgrade(_names(asked["modules"]), float(asked.get("timeout", 30.0)))
+            return {name: plain(value) for name, value in done.items()}
         case other:
             raise ValueError(f"The node knows no control command {other!r}.")
+
+
+def _names(modules: object) -> list[str]:
+    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
+        raise TypeError("modules is a list of full module names")
+    return modules
 
 
 def plain(value: object) -> Any:

@@ -296,6 +296,7 @@ class _Figures:
     def __init__(self, node: Node, gateway: Gateway, watch: InjectionWatch | None) -> None:
         self.add_user = node.add_user
         self.users = node.users
+        self.upgrade = node.upgrade
         self._node = node
         self._gateway = gateway
         self._watch = watch

@@ -82,6 +82,10 @@ class Session(Actor):
         self.link_to_client.bind(self.ref)
         self.environment.connections.opened(self.ref, self.link_to_client)
 
+    def format_status(self) -> dict[str, object]:
+        """Who is connected, without tokens and passwords."""
+        return {"user": self.user, "device": self.device, "peer": self.peer, "hints": self._hints}
+
     def terminate(self, _reason: ExitReason) -> None:
         """Whatever the reason, the connection must not outlive its session."""
         self.close(CloseCode.INTERNAL, "the session has ended")

@@ -241,3 +241,20 @@ def test_what_is_no_address_is_refused() -> None:
 
 def test_nested_figures_become_rows() -> None:
     assert list(flatten({"a": 1, "b": {"c": 2, "d": {}}})) == [("a", 1), ("b.c", 2)]
+
+
+def test_an_upgrade_says_what_was_moved(node: Served) -> None:
+    done = run("upgrade", "beamish.messenger.sweeper", "--data", node.data)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()
+    assert first == "Upgraded beamish.messenger.sweeper."
+    assert second.startswith("Moved 1 Sweeper, in ")
+
+
+def test_an_upgrade_that_does_not_work_is_one_sentence(node: Served) -> None:
+    for module, what in (("no.such.module", "no module"), ("actors.actor", "is the runtime")):
+        failed = run("upgrade", module, "--data", node.data)
+        assert (failed.returncode, failed.stdout) == (1, "")
+        assert failed.stderr.startswith("Error: Nothing was changed: ")
+        assert what in failed.stderr
+        assert len(failed.stderr.splitlines()) == 1

@@ -32,6 +32,11 @@ class Node:
     async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
         return [name for name in sorted(self.names) if after is None or name > after][:limit]
 
+    async def upgrade(self, modules: list[str], timeout: float) -> dict[str, object]:  # noqa: ASYNC109
+        if "broken" in modules:
+            raise ValueError("Nothing was changed: broken was not compiled.")
+        return {"modules": tuple(modules), "moved": {"User": 3}, "seconds": timeout}
+
     def statistics(self) -> dict[str, object]:
         return {"gauge": Gauge(3, ("a",), Counter({400: 11})), "path": Path("/x"), "none": None}
 
@@ -56,6 +61,17 @@ async def test_requests_are_carried_out_and_answered(tmp_path: Path) -> None:
         figures = await request(tmp_path, "status")
         gauge = {"depth": 3, "names": ["a"], "by_code": {"400": 11}}
         assert figures == {"gauge": gauge, "path": "/x", "none": None}
+
+
+async def test_an_upgrade_is_passed_on_and_its_failure_is_the_answer(tmp_path: Path) -> None:
+    async with controlled(tmp_path):
+        done = await request(tmp_path, "upgrade", modules=["a.b"], timeout=5)
+        assert done == {"modules": ["a.b"], "moved": {"User": 3}, "seconds": 5}
+        with pytest.raises(ControlError, match="broken was not compiled"):
+            await request(tmp_path, "upgrade", modules=["broken"])
+        for wrong in ("a.b", [1], None):
+            with pytest.raises(ControlError, match="a list of full module names"):
+                await request(tmp_path, "upgrade", modules=wrong)
 
 
 async def test_a_data_directory_with_a_long_path_has_a_control_socket(tmp_path: Path) -> None:
