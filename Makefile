@@ -12,7 +12,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 DATA ?= ./data
 LOGS ?= beamish/replay/sample.log beamish/replay/crowd.log
-BENCHES ?= runtime journal chat
+BENCHES ?= runtime journal chat curves
 # Workers of the test run; "auto" is one for each core.
 WORKERS ?= auto
 PACKAGES := actors supervision storage beamish
@@ -92,14 +92,21 @@ docs: $(VENV)/.installed-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo 'The site is in out/site; to read it: $(BIN)/python -m http.server -d out/site'
 
-bench: $(VENV)/.installed
+$(VENV)/.installed-bench: $(VENV)/.installed
+	@echo 'Installing what the benches compare with and draw with into $(VENV) ...'
+	@$(PIP) --no-build-isolation --editable '.[bench]'
+	@touch $@
+
+bench: $(VENV)/.installed-bench
 	@mkdir -p out
 	@for name in $(BENCHES); do \
 		$(BIN)/python -m bench $$name --json out/bench-$$name.json || exit 1; done
 
-bench-docs:
+bench-docs: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench.document out/bench-runtime.json out/bench-journal.json \
-		out/bench-chat.json > out/benchmarks.md && mv out/benchmarks.md docs/benchmarks.md
+		out/bench-chat.json out/bench-curves.json > out/benchmarks.md
+	@$(BIN)/python -m bench.plots out/bench-curves.json docs/images
+	@mv out/benchmarks.md docs/benchmarks.md
 
 clean:
 	rm -rf $(VENV) build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage *.egg-info

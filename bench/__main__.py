@@ -13,7 +13,7 @@ from bench import machine, peers
 from bench.harness import BenchError, Result, Run, execute, to_json
 from bench.table import show
 
-BENCHES = ("runtime", "journal", "chat")
+BENCHES = ("runtime", "journal", "chat", "curves")
 
 
 @click.command()
@@ -24,7 +24,7 @@ BENCHES = ("runtime", "journal", "chat")
 @click.option("--only", metavar="FIGURE", help="Only the run that yields this figure.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 def main(name: str, *, quick: bool, only: str | None, file: Path | None) -> None:
-    """Measure NAME: runtime, journal or chat. A table on the screen; JSON into FILE."""
+    """Measure NAME: runtime, journal, chat or curves. A table on the screen; JSON into FILE."""
     machine.require_linux()
     console = Console()
     runs: tuple[Run, ...] = importlib.import_module(f"bench.{name}").RUNS

@@ -27,11 +27,11 @@ does other things too they vary by a factor of two; ratios, medians of interleav
 | `.venv/bin/python -m bench runtime --quick` | seconds; shows that it works, not how fast it is |
 
 Each sample is taken in a fresh process. What exactly is measured stands at the top of
-`bench/runtime*.py`, `bench/journal.py` and `bench/chat.py`. Load and node share the machine. The
-last column has what a figure must come to, where that is set, and whether it does.
+`bench/runtime*.py`, `bench/journal.py`, `bench/chat.py` and `bench/curves.py`. Load and node share
+the machine. The last column has what a figure must come to, where that is set, and whether it does.
 """
 
-TITLES = {"runtime": "Runtime", "journal": "Journal", "chat": "Messenger"}
+TITLES = {"runtime": "Runtime", "journal": "Journal", "chat": "Messenger", "curves": "Growth"}
 PEERS = {
     "runtime": "Ours is the product's full path: supervised, every call with a deadline, crash "
     "reports on and logged at most five a second. The trio peers are bare trio: a task and a "
@@ -42,6 +42,10 @@ PEERS = {
     "FULL) and a bare file with fdatasync, which is the floor. Neither has streams or fences.",
     "chat": "50 pairs of users; a message counts when its sender has seen the read mark reach it. "
     "Receipts leave at most once a second per conversation, by design.",
+    "curves": "How costs grow with what lives and with what waits, as in the plots. OTP is a node "
+    "with one scheduler here too.\n\n"
+    "![Cost of a cast and a call against the number of actors](images/cost-by-actors.svg)\n\n"
+    "![Cost of a message against the backlog](images/cost-by-backlog.svg)",
 }
 
 BUSY = (

@@ -11,17 +11,21 @@ import tempfile
 from pathlib import Path
 
 from bench.harness import SAMPLE_TIMEOUT_S
+from bench.sizes import MESSAGE, SIZES, TRAFFIC
 
 SOURCE = Path(__file__).with_name("otp_peer.erl")
 ERL = ("erl", "+S", "1:1", "+SDcpu", "1:1", "+SDio", "1", "-noshell", "+P", "2000000")
 """More processes than OTP's default limit allows, since the memory figure needs them."""
 
 
-def measure(figure: str, number: int) -> float:
-    """The value of `figure`. Raises RuntimeError with what the node wrote when it fails."""
+def measure(figure: str, *numbers: int) -> float:
+    """The value of `figure` for these numbers.
+
+    Raises RuntimeError with what the node wrote when it fails.
+    """
     with tempfile.TemporaryDirectory(prefix="beamish-otp-") as folder:
         _output("erlc", "-o", folder, str(SOURCE), folder=folder)
-        command = (*ERL, "-run", "otp_peer", "main", figure, str(number))
+        command = (*ERL, "-run", "otp_peer", "main", figure, *map(str, numbers))
         return float(_output(*command, folder=folder).splitlines()[-1])
 
 
@@ -69,6 +73,18 @@ def memory(actors: int) -> dict[str, float]:
 def restart(times: int) -> dict[str, float]:
     """From raising to the first message served by the next incarnation."""
     return {"restart_us": measure("restart", times)}
+
+
+def by_actors(shrunk: int, count: int) -> dict[str, float]:
+    """A cast and a call to a random gen_server of so many, microseconds."""
+    return {
+        TRAFFIC.format(size): measure("traffic", max(1, size // shrunk), count) for size in SIZES
+    }
+
+
+def by_backlog(shrunk: int, count: int) -> dict[str, float]:
+    """A message, handled and replaced, behind so many others, microseconds."""
+    return {MESSAGE.format(size): measure("rotate", size // shrunk, count) for size in SIZES}
 
 
 def crash_storm(children: int) -> dict[str, float]:

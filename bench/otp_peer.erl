@@ -12,8 +12,11 @@
 -define(BATCH, 1000).
 -define(ANY_NUMBER, 1000000000).
 
-main([Figure, Number]) ->
-    Value = measure(list_to_atom(Figure), list_to_integer(Number)),
+main([Figure, Number]) -> tell(measure(list_to_atom(Figure), list_to_integer(Number)));
+main([Figure, Size, Count]) ->
+    tell(curve(list_to_atom(Figure), list_to_integer(Size), list_to_integer(Count))).
+
+tell(Value) ->
     io:format("~w~n", [Value]),
     halt().
 
@@ -77,6 +80,20 @@ measure(stop, Children) ->
     ok = supervisor:terminate_child(Top, static),
     (now_ns() - Began) / 1.0e9.
 
+%% -- curves: microseconds by the number of processes, or of messages that wait ----------------
+
+curve(traffic, Size, Count) ->
+    {Sup, Driver, _} = supervised(),
+    Pids = list_to_tuple([child(Sup, counter) || _ <- lists:seq(1, Size)]),
+    rand:seed(exsss, {1, 2, 3}),
+    ask(Driver, {traffic, Pids, Count div 10}),
+    ask(Driver, {traffic, Pids, Count}) / Count / 1000;
+curve(rotate, Size, Count) ->
+    {Sup, _, _} = supervised(),
+    Rotor = child(Sup, rotor),
+    ask(Rotor, {rotate, 100, 1000}),
+    ask(Rotor, {rotate, Size, Count}) / Count / 1000.
+
 %% Crash and supervisor reports cost OTP more than the crash; without them it is at its fastest.
 quiet() -> logger:set_primary_config(level, none).
 
@@ -120,6 +137,7 @@ init({static, Children}) ->
                 || Id <- lists:seq(1, Children)]}};
 init({server, counter}) -> {ok, 0};
 init({server, driver}) -> {ok, none};
+init({server, rotor}) -> {ok, rotor};
 init({server, {fragile, Driver}}) ->
     gen_server:cast(self(), first),
     {ok, {fragile, Driver}};
@@ -135,6 +153,9 @@ handle_call({shared, Callers, Target, Each}, From, _) ->
     Began = now_ns(),
     [gen_server:cast(Caller, {go, self(), Target, Each}) || Caller <- Callers],
     {noreply, {shared, From, Began, length(Callers)}};
+handle_call({rotate, Backlog, Count}, From, rotor) ->
+    [gen_server:cast(self(), {item, Number}) || Number <- lists:seq(1, Backlog)],
+    {noreply, {rotor, From, now_ns(), Count}};
 handle_call({restarts, Times}, From, {target, Pid}) ->
     gen_server:cast(Pid, crash),
     {noreply, {restarts, From, Times, []}};
@@ -144,6 +165,13 @@ handle_call(Load, _, State) ->
     {reply, now_ns() - Began, State}.
 
 handle_cast(bump, Count) -> {noreply, Count + 1};
+handle_cast({item, Number}, {rotor, From, Began, Left}) when Left > 0 ->
+    gen_server:cast(self(), {item, Number}),
+    {noreply, {rotor, From, Began, Left - 1}};
+handle_cast({item, _}, {rotor, From, Began, 0}) ->
+    gen_server:reply(From, now_ns() - Began),
+    {noreply, rotor};
+handle_cast({item, _}, rotor) -> {noreply, rotor};
 handle_cast({go, Who, Target, Each}, State) ->
     load({calls, Target, Each}),
     gen_server:cast(Who, done),
@@ -175,6 +203,12 @@ load({calls, _, 0}) -> ok;
 load({calls, Target, Count}) ->
     gen_server:call(Target, total),
     load({calls, Target, Count - 1});
+load({traffic, _, 0}) -> ok;
+load({traffic, Pids, Count}) ->
+    Pid = element(rand:uniform(tuple_size(Pids)), Pids),
+    gen_server:cast(Pid, bump),
+    gen_server:call(Pid, total),
+    load({traffic, Pids, Count - 1});
 load({casts, _, 0}) -> ok;
 load({casts, Target, Count}) ->
     batch(Target, ?BATCH),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import peers
+from bench import peers, sizes
 from bench.document import page
 from bench.otp import measure
 
@@ -43,6 +43,9 @@ PROMISED = {
         "connections_per_s",
         "bytes_per_user",
     },
+}
+PROMISED["curves"] = {
+    pattern.format(size) for pattern in (sizes.TRAFFIC, sizes.MESSAGE) for size in sizes.SIZES
 }
 COMPARED = {
     peers.OTP: {
