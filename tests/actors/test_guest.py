@@ -117,9 +117,11 @@ async def test_a_cancelled_call_is_given_up_and_leaves_no_deadline():
         ref = await bridge.spawn(Worker)
         waiting = asyncio.create_task(bridge.call(ref, Do(lambda me: me.sleep(0.05)), timeout=60))
         await until(lambda: ref.turn is not None)
+        assert bridge.system.statistics()["deadlines"] == 2
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        assert bridge.system.statistics()["deadlines"] == 1  # the handler's own
         await until(lambda: ref.turn is None)
         assert bridge.system.statistics()["deadlines"] == 0
         assert await bridge.call(ref, Add(1)) == 2
@@ -344,13 +346,12 @@ async def test_asyncio_code_that_calls_back_who_waits_for_it_is_a_call_cycle():
 async def test_the_actors_stop_in_order_when_the_block_is_left():
     log = []
     async with open_guest_system() as bridge:
-        ref = await bridge.spawn(Worker, trap=True, log=log)
+        ref = await bridge.spawn(Worker)
         waiting = asyncio.create_task(bridge.call(ref, Do(lambda me: me.sleep(60)), timeout=None))
         running = asyncio.create_task(bridge.run(trio.sleep_forever))
         idle = await bridge.spawn(Worker, trap=True, log=log)
         await until(lambda: ref.turn is not None)
-        bridge.system.exit(ref, Killed())
-    assert ("terminate", Shutdown()) in log
+    assert log == [("terminate", Shutdown())]
     with pytest.raises(CalleeDied):
         await waiting
     with pytest.raises(SystemStopped):
@@ -468,6 +469,31 @@ async def test_who_cancels_the_block_as_well_is_not_forgotten():
     task = asyncio.create_task(main())
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_only_the_blocks_own_cancellation_ends_with_it(also):
+    @in_asyncio
+    async def scenario():
+        async def main():
+            async with open_guest_system() as bridge:
+                bridge.system.stop_soon()
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    if also:
+                        asyncio.current_task().cancel()
+                    raise
+            return "went on"
+
+        task = asyncio.create_task(main())
+        if also:
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            assert await task == "went on"
+
+    scenario()
 
 
 def test_a_loop_that_shuts_down_stops_a_system_that_a_task_has_left_open():

@@ -143,6 +143,15 @@ async def test_a_portal_outlives_its_system_inside_a_run_that_goes_on():
             await trio.to_thread.run_sync(late)
 
 
+def test_threads_do_not_stay_blocked_for_a_run_that_broke():
+    with ThreadPoolExecutor(1) as pool, open_system_in_thread() as portal:
+        waiting = pool.submit(portal.run, trio.sleep_forever)
+        wait_until(lambda: portal._waiting)
+        portal.close()  # as when trio itself has failed, and no actor was ended in order
+        with pytest.raises(SystemStopped):
+            waiting.result(5)
+
+
 def test_an_error_at_the_start_is_raised_where_the_block_is_entered(monkeypatch):
     def check():
         raise LookupError("trio has changed")
@@ -226,11 +235,13 @@ def test_ctrl_c_in_the_main_thread_leaves_the_block_in_order(where):
         class Untrapped(Slow):
             trap_exit = False
 
+        cancelled = threading.Event()
+
         async def wait():
             try:
                 await trio.sleep_forever()
             finally:
-                print("cancelled", flush=True)
+                cancelled.set()
 
         try:
             with open_system_in_thread() as portal:
@@ -239,7 +250,10 @@ def test_ctrl_c_in_the_main_thread_leaves_the_block_in_order(where):
                 if {where!r} == "call":
                     portal.call(portal.spawn(Untrapped), Sleep(), None)
                 elif {where!r} == "run":
-                    portal.run(wait)
+                    try:
+                        portal.run(wait)
+                    finally:
+                        print("cancelled inside", cancelled.wait(5), flush=True)
                 else:
                     time.sleep(60)
         except KeyboardInterrupt:
@@ -263,4 +277,4 @@ def test_ctrl_c_in_the_main_thread_leaves_the_block_in_order(where):
     lines = out.splitlines()
     assert lines[-1] == "interrupted 1"
     assert lines.count("terminated shutdown") == 1
-    assert (where == "run") == ("cancelled" in lines)
+    assert (where == "run") == ("cancelled inside True" in lines)
