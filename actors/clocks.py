@@ -7,11 +7,11 @@ time nor simulated time ever ends a slice or makes a report.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from time import perf_counter
 
 import trio
-import trio.testing
 
 
 def trio_clock() -> Callable[[], float]:
@@ -26,7 +26,10 @@ def stopwatch(*, deterministic: bool) -> Callable[[], float]:
 
 def is_simulated() -> bool:
     """Whether the current trio run has a clock that only moves when told."""
-    return isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
+    # Not imported: trio.testing loads pytest where that is installed, which would be half of what
+    # importing this package costs. Whoever has made a MockClock has it loaded.
+    testing = sys.modules.get("trio.testing")
+    return testing is not None and isinstance(trio.lowlevel.current_clock(), testing.MockClock)
 
 
 def _still() -> float:

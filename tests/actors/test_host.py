@@ -198,3 +198,20 @@ def test_systems_of_all_kinds_side_by_side_share_nothing():
     assert len(counts) == 6
     assert len({count for kind, count in counts.items() if "thread" not in kind}) == 1
     assert counts["thread 1"] == counts["thread 2"]
+
+
+def test_importing_loads_no_test_framework_and_asyncio_only_for_who_embeds_in_it():
+    program = (
+        "import sys, actors, supervision\n"
+        "heavy = {'pytest', 'trio.testing', 'asyncio', 'actors.testing', 'beamish', 'storage'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "[]\n"

@@ -144,9 +144,15 @@ async def test_a_portal_outlives_its_system_inside_a_run_that_goes_on():
 
 
 def test_threads_do_not_stay_blocked_for_a_run_that_broke():
+    running = threading.Event()
+
+    async def run():
+        running.set()
+        await trio.sleep_forever()
+
     with ThreadPoolExecutor(1) as pool, open_system_in_thread() as portal:
-        waiting = pool.submit(portal.run, trio.sleep_forever)
-        wait_until(lambda: portal._waiting)
+        waiting = pool.submit(portal.run, run)
+        assert running.wait(5)
         portal.close()  # as when trio itself has failed, and no actor was ended in order
         with pytest.raises(SystemStopped):
             waiting.result(5)
