@@ -7,7 +7,7 @@ import trio
 from hypothesis import given, settings
 
 from tests.otp.node import needs_otp, open_node
-from tests.otp.trees import run_here, trees
+from tests.otp.trees import dynamic_trees, run_here, settled, trees
 
 pytestmark = needs_otp
 
@@ -24,3 +24,11 @@ def test_a_supervisor_does_here_what_it_does_on_otp(run_on_otp, program):
     here, there = trio.run(run_here, program), run_on_otp(program)
     for step, ours, otps in zip(program[-1], here, there, strict=True):
         assert ours == otps, f"after {step}"
+
+
+@settings(max_examples=300, derandomize=True)
+@given(program=dynamic_trees())
+def test_a_dynamic_supervisor_does_here_what_simple_one_for_one_does_on_otp(run_on_otp, program):
+    here, there = trio.run(run_here, program), run_on_otp(program)
+    for step, ours, otps in zip(program[-1], here, there, strict=True):
+        assert settled(ours) == settled(otps), f"after {step}"

@@ -24,7 +24,9 @@ run({Strategy, Intensity, Auto, Children, Steps}) ->
     ets:new(pids, [named_table, public]),
     ets:new(broken, [named_table, public]),
     Flags = #{strategy => Strategy, intensity => Intensity, period => 1000, auto_shutdown => Auto},
-    {ok, Top} = supervisor:start_link(?MODULE, {top, Flags, [spec(Child) || Child <- Children]}),
+    Specs = [spec(Strategy, Child) || Child <- Children],
+    {ok, Top} = supervisor:start_link(?MODULE, {top, Flags, Specs}),
+    put(is_dynamic, Strategy =:= simple_one_for_one),
     ets:delete_all_objects(log),
     Result = [observe(Top, step(Top, Step)) || Step <- Steps],
     exit(Top, shutdown),
@@ -32,18 +34,36 @@ run({Strategy, Intensity, Auto, Children, Steps}) ->
     ets:delete(log), ets:delete(pids), ets:delete(broken), erase(),
     Result.
 
-spec({Id, Restart, Significant}) ->
+spec(simple_one_for_one, {Id, Restart, Significant}) ->
+    #{id => Id, start => {?MODULE, start_child, []}, restart => Restart,
+      significant => Significant};
+spec(_, {Id, Restart, Significant}) ->
     #{id => Id, start => {?MODULE, start_child, [Id]}, restart => Restart,
       significant => Significant}.
 
 step(_, {finish, Id, Reason}) ->
     case ets:lookup(pids, Id) of
-        [{_, Pid}] when Reason =:= killed -> exit(Pid, kill);
-        [{_, Pid}] -> gen_server:cast(Pid, Reason)
-    end,
-    ok;
+        [{_, Pid}] when Reason =:= killed -> exit(Pid, kill), ok;
+        [{_, Pid}] -> gen_server:cast(Pid, Reason), ok;
+        [] -> unknown
+    end;
 step(_, {break, Id, Times}) -> ets:insert(broken, {Id, Times}), ok;
-step(Top, {terminate, Id}) -> ask(supervisor, terminate_child, [Top, Id]);
+step(Top, {start, Id}) ->
+    case alive(Id) of
+        true -> alive;
+        false -> ask(supervisor, start_child, [Top, [Id]])
+    end;
+step(Top, {terminate, Id}) ->
+    case {get(is_dynamic), ets:lookup(pids, Id)} of
+        {false, _} -> ask(supervisor, terminate_child, [Top, Id]);
+        {true, []} -> unknown;
+        {true, [{_, Pid}]} ->
+            %% OTP answers ok for a dead pid, we say that there is no such child, as Elixir.
+            case is_process_alive(Pid) of
+                true -> ask(supervisor, terminate_child, [Top, Pid]);
+                false -> dead
+            end
+    end;
 step(Top, {restart, Id}) -> ask(supervisor, restart_child, [Top, Id]);
 step(Top, {delete, Id}) -> ask(supervisor, delete_child, [Top, Id]).
 
@@ -61,11 +81,21 @@ observe(Top, Answer) ->
     Seen = [Entry || {_, Entry} <- ets:tab2list(log)],
     ets:delete_all_objects(log),
     State = receive {'EXIT', Top, Reason} -> self() ! {'EXIT', Top, Reason}, [Reason]
-            after 0 -> lists:sort([[Id, state(Pid)] || {Id, Pid, _, _} <- children(Top)])
+            after 0 -> lists:sort([[name(Id, Pid), state(Pid)] || {Id, Pid, _, _} <- children(Top)])
             end,
     [Answer, Seen, State].
 
 children(Top) -> supervisor:which_children(Top).
+
+%% A dynamic child has no id.
+name(undefined, Pid) -> [[Id]] = ets:match(pids, {'$1', Pid}), Id;
+name(Id, _) -> Id.
+
+alive(Id) ->
+    case ets:lookup(pids, Id) of
+        [{_, Pid}] -> is_process_alive(Pid);
+        [] -> false
+    end.
 
 state(undefined) -> ended;
 state(restarting) -> restarting;
