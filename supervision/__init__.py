@@ -1,6 +1,6 @@
 """Supervisors in OTP's sense: actors that start, restart and stop other actors.
 
-    from supervision import ChildSpec, StartChild, Supervisor
+    class Store(Actor): ...
 
     specs = [
         ChildSpec("store", Store),

@@ -1,0 +1,101 @@
+"""Every example of the documentation runs and prints what the page shows; see `doc_examples`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.house.doc_examples import (
+    ROOT,
+    RUN,
+    SHOWN,
+    Block,
+    blocks_of,
+    run_command,
+    run_session,
+    run_snippets,
+)
+
+ELSEWHERE = {"docs/client.md", "docs/embedding.md"}
+"""Their examples need more than a page: `test_docs` runs them."""
+PAGES = {
+    path.relative_to(ROOT).as_posix(): blocks_of(
+        path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()
+    )
+    for path in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+}
+HERE = {page: blocks for page, blocks in PAGES.items() if page not in ELSEWHERE}
+SNIPPETS = [page for page, blocks in HERE.items() if any(block.is_snippet for block in blocks)]
+SESSIONS = [p for p, blocks in HERE.items() if any(b.language == "console" for b in blocks)]
+PROGRAMS = [block for blocks in HERE.values() for block in blocks if block.is_program]
+SCRIPTS = [block for blocks in HERE.values() for block in blocks if block.language == "erlang"]
+DOCSTRINGS = ["actors", "supervision"]
+
+
+def where(block: Block) -> str:
+    return block.where
+
+
+def environment() -> dict[str, str]:
+    """Of programs: this Python first, the checkout importable, warnings as errors."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | {"PYTHONUNBUFFERED": "1"}
+
+
+def test_every_block_of_every_page_says_what_it_is():
+    kinds = {block.language: block.where for blocks in PAGES.values() for block in blocks}
+    unknown = {kind: place for kind, place in kinds.items() if kind not in SHOWN | RUN}
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", SNIPPETS)
+def test_the_examples_of_a_page_run_in_order(page):
+    run_snippets([block for block in PAGES[page] if block.is_snippet])
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=where)
+def test_a_program_prints_what_the_page_shows(block, tmp_path):
+    for package in re.findall(r"^import (pykka)$", block.text, re.MULTILINE):
+        if find_spec(package) is None:
+            pytest.skip(f"the package {package} is not installed")
+    program = tmp_path / "program.py"
+    program.write_text(block.text, encoding="utf-8")
+    out = run_command([sys.executable, str(program)], block, tmp_path, environment())
+    if block.shows is not None or out:
+        assert out == block.shows
+
+
+@pytest.mark.parametrize("block", SCRIPTS, ids=where)
+def test_an_erlang_program_prints_what_the_page_shows(block, tmp_path):
+    if shutil.which("escript") is None:
+        pytest.skip("escript is not installed (Debian: erlang-base)")
+    script = tmp_path / "script.erl"
+    script.write_text(f"#!/usr/bin/env escript\n{block.text}", encoding="utf-8")
+    assert run_command(["escript", str(script)], block, tmp_path, environment()) == block.shows
+
+
+@pytest.mark.parametrize("page", SESSIONS)
+def test_the_sessions_of_a_page_go_as_shown(page, tmp_path):
+    for block in PAGES[page]:
+        if block.title is not None:
+            (tmp_path / block.title).write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            run_session(block, tmp_path, environment())
+
+
+@pytest.mark.parametrize("name", DOCSTRINGS)
+def test_the_example_in_the_docstring_of_a_package_runs(name):
+    module = importlib.import_module(name)
+    lines = re.search(r"\n\n((?: {4}.*\n|\n)+)", module.__doc__)[1]
+    prelude = "import trio\nfrom dataclasses import dataclass\n"
+    prelude += "from actors import *\nfrom actors.testing import *\nfrom supervision import *\n"
+    text = prelude + textwrap.dedent(lines)
+    run_snippets([Block(f"{name}.__doc__", 1, "python", None, text, None)])
