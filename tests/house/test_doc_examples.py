@@ -47,7 +47,8 @@ def where(block: Block) -> str:
 def environment() -> dict[str, str]:
     """Of programs: this Python first, the checkout importable, warnings as errors."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | {"PYTHONUNBUFFERED": "1"}
+    settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "PYTHONUNBUFFERED": "1"}
+    return os.environ | {"PATH": path} | settings
 
 
 def test_every_block_of_every_page_says_what_it_is():
