@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from actors import Actor, open_system
+from actors.testing import open_probe, open_test_system, run_virtual
 from beamish.gateway import GatewayConfig, open_gateway
 from beamish.messenger.settings import MessengerSettings
 from beamish.node import NodeConfig, open_node
@@ -103,5 +104,27 @@ async def test_the_python_of_the_embedding_page_runs(monkeypatch):
     await run_block(blocks[0].replace("trio.run(main)", "await main()"), names)
     async with open_system("my-service") as names["system"]:
         for block in blocks[1:]:
-            await run_block(block, names)
+            if "asyncio.run(" in block or "open_system_in_thread(" in block:
+                # A program of another kind; beside this one it needs a thread of its own.
+                await trio.to_thread.run_sync(exec, compile(block, "page", "exec"), names)
+            else:
+                await run_block(block, names)
         assert names["total"] == 8
+
+
+def test_the_python_of_the_testing_page_runs(monkeypatch):
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    module = types.ModuleType("testing_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    names = module.__dict__
+    for block in blocks:
+        exec(compile(block, "page", "exec"), names)
+    shown = names["test_the_first_bid_is_the_highest"]  # for pytest: the fixtures by hand
+
+    async def with_fixtures():
+        async with open_test_system() as system:
+            await shown(None, system, await open_probe(system))
+
+    run_virtual(with_fixtures)
