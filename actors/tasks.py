@@ -29,10 +29,21 @@ A stream belongs to one consumer. Items are pulled from any iterable, in the con
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeVar,
+    TypeVarTuple,
+    overload,
+)
 
 from actors.actor import Actor
 from actors.errors import CallError, CallTimeout, WaitTimeout
@@ -51,6 +62,7 @@ if TYPE_CHECKING:
     from actors.system import System
 
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 I = TypeVar("I")  # noqa: E741 - the item of a stream
 
 MAX_CONCURRENCY: Final = 8
@@ -157,18 +169,29 @@ class TaskRun(TaskActor):
             self._task._value = value
 
 
+@overload
 async def start_task(
     starter: Actor | System,
-    function: Callable[..., Awaitable[R]] | Callable[..., R],
-    *args: Any,
+    function: Callable[[*Ts], Coroutine[Any, Any, R]],
+    *args: *Ts,
     link: bool = True,
-) -> Task[R]:
+) -> Task[R]: ...
+@overload
+async def start_task(
+    starter: Actor | System,
+    function: Callable[[*Ts], R],
+    *args: *Ts,
+    link: bool = True,
+) -> Task[R]: ...
+async def start_task(
+    starter: Actor | System, function: Callable[[*Ts], Any], *args: *Ts, link: bool = True
+) -> Task[Any]:
     """Run ``function(*args)`` in an actor of its own, linked to `starter` if that is an actor.
 
     Raises SystemStopped if the system has stopped.
     """
     linked = starter.ref if isinstance(starter, Actor) and link else None
-    task: Task[R] = Task(linked)
+    task: Task[Any] = Task(linked)
     task.ref = await starter_of(starter, link=link)(TaskRun, task, function, args)
     return task
 
@@ -224,7 +247,7 @@ class TaskStream(Generic[I, R]):
     def __init__(
         self,
         start: Starter,
-        function: Callable[[I], Awaitable[R]] | Callable[[I], R],
+        function: Callable[[I], Any],
         items: Iterable[I],
         *,
         max_concurrency: int = MAX_CONCURRENCY,
@@ -344,9 +367,10 @@ class TaskStream(Generic[I, R]):
             raise CallTimeout(f"the task for {job.item!r} has not ended within {self._timeout} s")
 
 
+@overload
 def stream_tasks(
     starter: Actor | System,
-    function: Callable[[I], Awaitable[R]] | Callable[[I], R],
+    function: Callable[[I], Coroutine[Any, Any, R]],
     items: Iterable[I],
     *,
     link: bool = True,
@@ -354,7 +378,30 @@ def stream_tasks(
     ordered: bool = True,
     timeout: float | None = CALL_TIMEOUT_S,
     on_timeout: Literal["raise", "kill"] = "raise",
-) -> TaskStream[I, R]:
+) -> TaskStream[I, R]: ...
+@overload
+def stream_tasks(
+    starter: Actor | System,
+    function: Callable[[I], R],
+    items: Iterable[I],
+    *,
+    link: bool = True,
+    max_concurrency: int = MAX_CONCURRENCY,
+    ordered: bool = True,
+    timeout: float | None = CALL_TIMEOUT_S,
+    on_timeout: Literal["raise", "kill"] = "raise",
+) -> TaskStream[I, R]: ...
+def stream_tasks(
+    starter: Actor | System,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    *,
+    link: bool = True,
+    max_concurrency: int = MAX_CONCURRENCY,
+    ordered: bool = True,
+    timeout: float | None = CALL_TIMEOUT_S,
+    on_timeout: Literal["raise", "kill"] = "raise",
+) -> TaskStream[Any, Any]:
     """Run `function` for each item in a task of its own; use it with ``async with``.
 
     Args:

@@ -17,18 +17,20 @@ What a task raises is its crash: reported, told to the supervisor, and to the st
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, TypeVarTuple, cast, overload
 
 from actors import Actor, LocalRef, Ref, Task, TaskStream
 from actors.lifecycle import send_exit
+from actors.ref import CALL_TIMEOUT_S
 from actors.tasks import MAX_CONCURRENCY, TaskRun
 from supervision.child_spec import ChildSpec, ShutdownTime
 from supervision.decision import Restart
 from supervision.requests import StartChild
 
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 I = TypeVar("I")  # noqa: E741 - the item of a stream
 
 _AWAITED: Final = ChildSpec("task", TaskRun, restart="temporary")
@@ -42,12 +44,23 @@ class TaskSupervisor:
     def __init__(self, ref: Ref) -> None:
         self.ref: Final = ref
 
+    @overload
     async def start(
         self,
-        function: Callable[..., Awaitable[R]] | Callable[..., R],
-        *args: Any,
+        function: Callable[[*Ts], Coroutine[Any, Any, R]],
+        *args: *Ts,
         link: Actor | None = None,
-    ) -> Task[R]:
+    ) -> Task[R]: ...
+    @overload
+    async def start(
+        self,
+        function: Callable[[*Ts], R],
+        *args: *Ts,
+        link: Actor | None = None,
+    ) -> Task[R]: ...
+    async def start(
+        self, function: Callable[[*Ts], Any], *args: *Ts, link: Actor | None = None
+    ) -> Task[Any]:
         """Run ``function(*args)`` as a temporary child; `link`: an actor to link it with.
 
         Raises:
@@ -56,7 +69,7 @@ class TaskSupervisor:
 
         """
         owner = None if link is None else link.ref
-        task: Task[R] = Task(owner)
+        task: Task[Any] = Task(owner)
         ref = task.ref = await _start(self.ref, TaskRun, task, function, args)
         if link is not None and owner is not None:
             if ref.exit_reason is None:
@@ -76,16 +89,38 @@ class TaskSupervisor:
         spec = ChildSpec("task", TaskRun, restart=restart, shutdown=shutdown)
         return await self.ref.call(StartChild(spec, args=(None, function, args)))
 
+    @overload
     def stream(
         self,
-        function: Callable[[I], Awaitable[R]] | Callable[[I], R],
+        function: Callable[[I], Coroutine[Any, Any, R]],
         items: Iterable[I],
         *,
         max_concurrency: int = MAX_CONCURRENCY,
         ordered: bool = True,
-        timeout: float | None = 5.0,
+        timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
-    ) -> TaskStream[I, R]:
+    ) -> TaskStream[I, R]: ...
+    @overload
+    def stream(
+        self,
+        function: Callable[[I], R],
+        items: Iterable[I],
+        *,
+        max_concurrency: int = MAX_CONCURRENCY,
+        ordered: bool = True,
+        timeout: float | None = CALL_TIMEOUT_S,
+        on_timeout: Literal["raise", "kill"] = "raise",
+    ) -> TaskStream[I, R]: ...
+    def stream(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        *,
+        max_concurrency: int = MAX_CONCURRENCY,
+        ordered: bool = True,
+        timeout: float | None = CALL_TIMEOUT_S,
+        on_timeout: Literal["raise", "kill"] = "raise",
+    ) -> TaskStream[Any, Any]:
         """Run `function` for each item in a child of its own; see `actors.stream_tasks`."""
         return TaskStream(
             partial(_start, self.ref),
