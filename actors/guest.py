@@ -243,7 +243,8 @@ class Bridge:
         else:
             owner = current
         ended = Wait(current)
-        task = self._loop.create_task(_awaiting(function, args))
+        # Not loop.create_task: an eager task factory would run the code here, inside trio.
+        task = asyncio.Task(_awaiting(function, args), loop=self._loop)
         self._visits[task] = owner
         task.add_done_callback(partial(self._visited, ended))
         try:

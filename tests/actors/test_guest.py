@@ -298,6 +298,50 @@ def test_ending_who_waits_cancels_the_asyncio_code_and_waits_for_its_end(how):
 
 
 @in_asyncio
+async def test_an_eager_task_factory_does_not_run_asyncio_code_inside_trio():
+    factory = getattr(asyncio, "eager_task_factory", None)  # from Python 3.12 on
+    if factory is None:
+
+        def factory(loop, coroutine, **options):
+            raise AssertionError("the code would run at once")
+
+    async def in_host():
+        with pytest.raises(RuntimeError):
+            trio.lowlevel.current_task()
+        await asyncio.sleep(0)
+        return "ran"
+
+    async with open_guest_system() as bridge:
+        ref = await bridge.spawn(Worker)
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        try:
+            reply = await bridge.call(ref, Do(lambda me: bridge.from_asyncio(in_host)))
+        finally:
+            loop.set_task_factory(None)
+        assert reply == "ran"
+
+
+@in_asyncio
+async def test_asyncio_code_of_handlers_ends_before_the_block_is_left():
+    log = []
+
+    async def slow():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            log.append("unwound")
+
+    async with open_guest_system() as bridge:
+        for actor in (Worker, Worker):
+            ref = await bridge.spawn(actor)
+            ref.cast(Do(lambda me: bridge.from_asyncio(slow)))
+        await until(lambda: len(bridge._visits) == 2)
+    assert log == ["unwound", "unwound"]
+
+
+@in_asyncio
 async def test_asyncio_code_that_is_cancelled_by_others_is_an_error_of_the_handlers():
     async def cancels_itself():
         asyncio.current_task().cancel()
