@@ -220,12 +220,12 @@ class LocalRef(Ref):
         if self.status == DEAD:
             return
         mailbox = self.mailbox
-        if mailbox is None:
-            append(self, entry)
+        if mailbox is None and self.first is EMPTY:
+            self.first = entry
         else:
-            if len(mailbox) >= self.behaviour.rest_limit:
+            if (0 if mailbox is None else len(mailbox)) >= self.behaviour.rest_limit:
                 note_length(self, length(self))
-            mailbox.append(entry)
+            append(self, entry)
         if self.status < QUEUED:
             self.scheduler.enqueue(self)
 
