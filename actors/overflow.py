@@ -48,11 +48,15 @@ Each outcome has a counter in ``system.statistics()``:
 
 The length of a mailbox is compared with one number only, ``Behaviour.rest_limit``, which is the
 lower of the bound and of the mark of the mailbox alarm (`actors.alarms`); above it the functions
-of this module are called. Messages between the two cost about a third more to send.
+of this module are called. A cast above the mark takes about twice as long as one below it (measured
+on CPython 3.11: 290 against 145 ns, handling not included), whatever the length. "drop_old" has to
+know who has sent what, so each cast to such a class takes about 1.4 µs, and taking a message 0.7
+instead of 0.25 µs; its idle actors keep their queue, about 1.3 kB. Others pay nothing for the policy.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.alarms import note_length
@@ -70,8 +74,19 @@ _COUNTERS: Final = {"drop_new": "dropped_new", "reject": "rejected", "block": "d
 
 
 def cast(ref: LocalRef, message: object) -> bool:
-    """Deliver or drop a cast that found many messages waiting. Whether it was delivered."""
-    behaviour = ref.behaviour
+    """Put a cast that found many messages waiting into the mailbox, or drop it.
+
+    False if it was dropped; else the actor is still to be told.
+    """
+    behaviour, mailbox = ref.behaviour, ref.mailbox
+    if (
+        mailbox.__class__ is deque
+        and len(mailbox) < behaviour.mailbox_limit - 1
+        and ref in ref.scheduler.alarms
+    ):
+        # Above the mark, as is known, and below the bound, whether `first` is there or not.
+        mailbox.append(message)
+        return True
     waiting = length(ref)
     if waiting >= behaviour.alarm:
         note_length(ref, waiting)
@@ -83,7 +98,7 @@ def cast(ref: LocalRef, message: object) -> bool:
             counter = "dropped_own" if own else _COUNTERS[behaviour.mailbox_policy]
             ref.scheduler.reporter.dropped(ref, message, counter)
             return False
-    _deliver(ref, message)
+    append(ref, message)
     return True
 
 
@@ -100,8 +115,10 @@ def call(ref: LocalRef, entry: Call) -> None:
     if behaviour.mailbox_policy == "drop_old":
         if not _slide(ref, waiting, entry):
             raise busy(ref, waiting)
+        ref.wake()
     elif waiting < behaviour.mailbox_limit:
-        _deliver(ref, entry)
+        append(ref, entry)
+        ref.wake()
     elif behaviour.mailbox_policy != "block" or not _gate(ref).wait(entry):
         raise busy(ref, waiting)
     else:
@@ -117,7 +134,8 @@ async def send(ref: LocalRef, message: object, timeout: float | None) -> None:  
         or behaviour.mailbox_policy in ("drop_new", "drop_old")
         or is_own(ref)
     ):
-        cast(ref, message)
+        if cast(ref, message):
+            ref.wake()
         return
     note_length(ref, waiting)
     if behaviour.mailbox_policy == "reject":
@@ -180,11 +198,6 @@ def senders_waiting(ref: LocalRef) -> int:
     return len(mailbox.senders()) if isinstance(mailbox, GatedQueue) else 0
 
 
-def _deliver(ref: LocalRef, entry: Any) -> None:
-    append(ref, entry)
-    ref.wake()
-
-
 def _gate(ref: LocalRef) -> GatedQueue:
     mailbox = ref.mailbox
     if isinstance(mailbox, GatedQueue):
@@ -218,7 +231,6 @@ def _slide(ref: LocalRef, waiting: int, entry: Any) -> bool:
             ref.scheduler.reporter.dropped(ref, entry, "dropped_own")
             return False
         mailbox.append(entry)
-        ref.wake()
         return True
     if waiting >= behaviour.mailbox_limit:
         oldest = mailbox.give_up()
@@ -231,7 +243,6 @@ def _slide(ref: LocalRef, waiting: int, entry: Any) -> bool:
         else:
             ref.scheduler.reporter.dropped(ref, oldest, "dropped_old")
     mailbox.push(entry)
-    ref.wake()
     return True
 
 
@@ -244,7 +255,6 @@ protect(
     is_own,
     busy,
     senders_waiting,
-    _deliver,
     _gate,
     _make_sliding,
     _slide,

@@ -192,18 +192,21 @@ class LocalRef(Ref):
         status = self.status
         mailbox = self.mailbox
         if mailbox is not None:
-            if len(mailbox) >= self.behaviour.rest_limit:
-                overflow.cast(self, message)
+            if len(mailbox) < self.behaviour.rest_limit:
+                mailbox.append(message)
+            elif overflow.cast(self, message):
+                status = self.status
+            else:
                 return
-            mailbox.append(message)
         elif self.first is EMPTY:
             if status == DEAD:
                 self.scheduler.reporter.dead_letter(self, message)
                 return
             self.first = message
         elif self.behaviour.rest_limit == 0:
-            overflow.cast(self, message)
-            return
+            if not overflow.cast(self, message):
+                return
+            status = self.status
         else:
             spare = self.scheduler.spare
             mailbox = self.mailbox = spare.pop() if spare else deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 
 import pytest
@@ -575,6 +576,42 @@ async def test_a_task_actor_lets_in_who_waits_when_it_receives():
 async def _send_all(ref, count):
     for number in range(count):
         await ref.send(Note(number))
+
+
+async def work_per_message(cls, count):
+    """Python functions called for each message, to send it and to handle it, in a backlog."""
+    calls = 0
+
+    def count_calls(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    async with open_system(deterministic=True) as system:
+        ref = await system.spawn(cls)
+        await system.suspend(ref)
+        before = sys.getprofile()
+        sys.setprofile(count_calls)
+        try:
+            for number in range(count):
+                ref.cast(Note(number))
+            sent, calls = calls, 0
+            await system.resume(ref)
+            await wait_all_tasks_blocked()
+        finally:
+            sys.setprofile(before)
+        assert len(seen(ref)) == count
+    return sent / count, calls / count
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("mark", [500, None])
+async def test_throughput_does_not_collapse_with_a_long_backlog(policy, mark):
+    # erlang/otp#6012: a process got slower the more messages waited, and never recovered.
+    fields = {"mailbox_limit": 100_000, "mailbox_policy": policy, "mailbox_alarm": mark}
+    cls = type("Long", (Worker,), fields)
+    short, long = await work_per_message(cls, 1_000), await work_per_message(cls, 20_000)
+    assert long[0] <= short[0] + 1
+    assert long[1] <= short[1] * 1.1
 
 
 @pytest.mark.parametrize("before", POLICIES)
