@@ -26,6 +26,7 @@ around both; `Registry` and `Groups` find actors by keys and by the groups they 
 
 from actors.actor import Actor
 from actors.agent import Agent, AgentGet, AgentGetAndUpdate, AgentUpdate
+from actors.aliases import Alias
 from actors.errors import (
     ActorError,
     AlreadyStarted,
@@ -108,6 +109,7 @@ __all__ = [
     "AgentGet",
     "AgentGetAndUpdate",
     "AgentUpdate",
+    "Alias",
     "AlreadyRegistered",
     "AlreadyStarted",
     "Answer",

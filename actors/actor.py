@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from actors import links as _links
 from actors import stash as _stash
 from actors import timers as _timers
+from actors.aliases import Alias
 from actors.errors import ActorError
 from actors.handlers import Behaviour
 from actors.hibernation import ask_to_hibernate
@@ -170,6 +171,10 @@ class Actor:
         """
         ref = await start(self.ref.scheduler, cls, args, kwargs, name=name, parent=self.ref)
         return ref, _links.monitor(self.ref, ref, reason=ref.exit_reason)
+
+    def alias(self, *, once: bool = False) -> Alias:
+        """A reference to this actor that it can take back; with `once` good for one message."""
+        return Alias(self.ref, once=once)
 
     def link(self, ref: Ref) -> None:
         """Link with `ref`: when one of the two ends abnormally, so does the other."""
