@@ -362,6 +362,21 @@ async def test_timeouts_of_zero_come_in_the_order_of_their_setting(system):
     ]  # fmt: skip
 
 
+async def test_a_timeout_of_zero_that_waits_can_be_updated_and_taken_back(system):
+    def go(me):
+        me.set_timeout("n", 0, E("old"))
+        me.set_timeout("m", 0, E("never"))
+        me.next_event(E("i"))
+
+    def change(me):
+        me.update_timeout("n", E("new"))
+        me.set_timeout("m", None)
+
+    assert await run(system, {("a", "go"): go, ("a", "i"): change}, "go", "y") == [
+        ("a", "go"), ("a", "i"), ("a", "new"), ("a", "y"),
+    ]  # fmt: skip
+
+
 async def test_an_event_timeout_of_zero_is_cancelled_by_an_inserted_event(system):
     table = {("a", "go"): both(lambda me: me.set_event_timeout(0, E("zero")), insert("i"))}
     assert await run(system, table, "go", "y") == [("a", "go"), ("a", "i"), ("a", "y")]
