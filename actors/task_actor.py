@@ -35,6 +35,7 @@ from actors.selective import pass_over, passed_over, type_of
 from actors.waits import Call, Receive, park
 
 M = TypeVar("M")
+N = TypeVar("N")
 
 
 class TaskActor(Actor):
@@ -52,7 +53,11 @@ class TaskActor(Actor):
     @overload
     async def receive(self) -> Any: ...
     @overload
-    async def receive(self, *types: type[M]) -> M: ...
+    async def receive(self, one: type[M], /) -> M: ...
+    @overload
+    async def receive(self, one: type[M], other: type[N], /) -> M | N: ...
+    @overload
+    async def receive(self, *types: type[Any]) -> Any: ...
     async def receive(self, *types: type[Any]) -> Any:
         """The next message; waits for it. For a call, then reply with `dispatch` or `reply_to`.
 
