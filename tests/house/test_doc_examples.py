@@ -24,7 +24,7 @@ from tests.house.doc_examples import (
     run_snippets,
 )
 
-ELSEWHERE = {"docs/client.md", "docs/embedding.md"}
+ELSEWHERE = {"docs/client.md", "docs/embedding.md", "docs/testing.md"}
 """Their examples need more than a page: `test_docs` runs them."""
 PAGES = {
     path.relative_to(ROOT).as_posix(): blocks_of(
