@@ -40,6 +40,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -376,10 +377,9 @@ class _Opening:
                 self._bridge = Bridge(system, self._task.get_loop())
                 self._opened.set_result(None)
                 await self._leave.wait()
-        except trio.Cancelled:
-            self._failed(None)
-            raise
         except BaseException as error:
+            if trio.current_effective_deadline() == -inf:
+                raise  # trio itself has failed; the guest run tells why when it has ended
             failure = error
         self._failed(failure)
 

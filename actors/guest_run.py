@@ -57,9 +57,8 @@ class GuestRun:
 
     def _finished(self, result: outcome.Outcome[Any]) -> None:
         error = getattr(result, "error", None)
-        if error is not None:
-            for tell in tuple(self._members):
-                tell(error)
+        for tell in tuple(self._members):
+            tell(error or RuntimeError("trio's run ended while systems were open in it"))
         if not self._ready.done():
             self._ready.cancel()
         if not self._done.done():

@@ -492,6 +492,22 @@ def test_a_fatal_error_in_a_handler_cancels_the_block_and_is_raised_from_it():
 
 
 @in_asyncio
+async def test_a_failure_of_trio_itself_is_raised_from_every_block():
+    async def main(entered):
+        async with open_guest_system() as bridge:
+            ref = await bridge.spawn(Worker)
+            entered.append(bridge)
+            await bridge.call(ref, Do(lambda me: me.sleep(60)), timeout=None)
+
+    entered = []
+    tasks = [asyncio.create_task(main(entered)) for _ in range(2)]
+    await until(lambda: len(entered) == 2)
+    entered[0].portal()._token.run_sync_soon(lambda: 1 / 0)
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(outcome, trio.TrioInternalError)
+
+
+@in_asyncio
 async def test_a_system_that_stops_itself_ends_the_block_quietly():
     async with open_guest_system() as bridge:
         ref = await bridge.spawn(Worker)
