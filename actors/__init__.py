@@ -61,6 +61,7 @@ from actors.inspection import ActorStatus
 from actors.links import MonitorRef
 from actors.mailbox_rules import MailboxPolicy
 from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request, Timeout
+from actors.metrics import Metric
 from actors.multicall import MultiReply, abcast, multi_call
 from actors.portal import Portal
 from actors.reasons import Crashed, ExitReason, Ignored, Killed, NoProc, Normal, Shutdown
@@ -142,6 +143,7 @@ __all__ = [
     "LongHandler",
     "MailboxAlarm",
     "MailboxPolicy",
+    "Metric",
     "MonitorRef",
     "MultiReply",
     "NoProc",

@@ -17,7 +17,7 @@ and is then raised from the block.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
 from random import Random
@@ -33,6 +33,7 @@ from actors.driver import Tasks
 from actors.events import DEFAULT_SIZE, EventStream, EventSubscription, listen
 from actors.inspection import Inspection, at_pause
 from actors.lifecycle import end_by_system, finalize, join, send_exit, send_kill, start
+from actors.metrics import Metric, metrics_of
 from actors.portal import Portal
 from actors.protection import protect
 from actors.reasons import ExitReason, Killed, Normal
@@ -206,6 +207,13 @@ class System(Inspection):
             "deadlines": len(scheduler.wheel),
             "tasks": len(scheduler.nursery.child_tasks),
         }
+
+    def metrics(self, *, per_class: bool = False) -> Iterator[Metric]:
+        """The same as `Metric` values, for an exporter; see `actors.metrics`.
+
+        With `per_class` also how many actors of each class live, at most 1,000 classes.
+        """
+        return metrics_of(self._scheduler, self.statistics(), per_class=per_class)
 
     def on_report(self, callback: Callable[[Report], object]) -> Callable[[], None]:
         """Have `callback` called with every report; returns what removes it again."""

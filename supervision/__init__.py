@@ -41,7 +41,7 @@ from supervision.decision import Restart
 from supervision.dynamic_supervisor import DynamicSupervisor
 from supervision.flags import FlagError, Strategy
 from supervision.partition_supervisor import PartitionName, PartitionSupervisor, partition_of
-from supervision.reports import Offender, SupervisorReport
+from supervision.reports import Offender, Restarted, SupervisorReport
 from supervision.requests import (
     ChildAlreadyPresent,
     ChildCounts,
@@ -99,6 +99,7 @@ __all__ = [
     "PartitionSupervisor",
     "Restart",
     "RestartChild",
+    "Restarted",
     "RunningApplication",
     "ShutdownTime",
     "StartApplication",

@@ -284,6 +284,7 @@ class DynamicSupervisor(Actor):
         if is_up:
             self._children[ref] = entry
             self._ledger.move(old, ref)
+            self._desk.restarted(ref, _spec(entry))
         else:
             self._restarting[old] = entry
             self._starting[ref] = old
@@ -298,6 +299,7 @@ class DynamicSupervisor(Actor):
         if message.error is None:
             self._children[message.ref] = entry
             self._ledger.move(old, message.ref)
+            self._desk.restarted(message.ref, _spec(entry))
         else:
             self._not_started(old, entry, reason_of_failure(message.error))
 

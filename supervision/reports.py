@@ -9,9 +9,12 @@
 | `shutdown`         | the supervisor's restart budget is exceeded; it ends                   |
 
 The words are those of OTP's supervisor reports, `gave_up` is ours. Each report goes to the
-callbacks of `System.on_report` and, at most `LOG_BURST` times a second and context, to the logger
-``supervision``; the next line says how many were left out. A storm of crashes with nobody
-listening costs a counter each, since the texts are made only when somebody reads them.
+callbacks of `System.on_report`, to those who listen to `SupervisorReport` (`System.on_event`) and,
+at most `LOG_BURST` times a second and context, to the logger ``supervision``; the next line says
+how many were left out. A storm of crashes with nobody listening costs a counter each, since the
+texts are made only when somebody reads them.
+
+`Restarted` is no report but an event: a child runs again. It is made only for who listens to it.
 """
 
 from __future__ import annotations
@@ -60,6 +63,16 @@ class SupervisorReport:
         return f"{self.supervisor!r}: {self.context}: {where}: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A supervisor has started a child again. An event: only for those who listen to this kind."""
+
+    supervisor: LocalRef
+    ref: LocalRef
+    id: str
+    actor: str
+
+
 class ReportDesk:
     """Makes, publishes and logs the reports of one supervisor, and counts them by context."""
 
@@ -80,7 +93,8 @@ class ReportDesk:
         own = self._supervisor.ref
         reporter = own.scheduler.reporter
         logs = self._may_log(context, own.scheduler.now())
-        if not (logs or reporter.callbacks):
+        wanted = reporter.wants(SupervisorReport)
+        if not (logs or wanted):
             return
         offender = Offender(
             ref, _short(spec.id), spec.actor.__qualname__, spec.restart, spec.shutdown, spec.type
@@ -88,8 +102,15 @@ class ReportDesk:
         report: Any = SupervisorReport(own, context, str(reason)[:512], offender)
         if logs:
             logger.error("%s", report)
-        if reporter.callbacks:
+        if wanted:
             reporter.publish(report)
+
+    def restarted(self, ref: LocalRef, spec: ChildSpec) -> None:
+        """A child runs again, as `ref`. Told to those who listen to `Restarted`, and not logged."""
+        own = self._supervisor.ref
+        reporter = own.scheduler.reporter
+        if Restarted in reporter.listeners:
+            reporter.tell(Restarted(own, ref, _short(spec.id), spec.actor.__qualname__))
 
     def _may_log(self, context: Context, now: float) -> bool:
         if now - self._since >= 1.0:

@@ -217,6 +217,8 @@ class Supervisor(Actor):
             if reason is not None:
                 self._schedule(member, 0, allowed=False)
                 return
+            if member.ref is not None:
+                self._desk.restarted(member.ref, member.spec)
 
     async def _start_alone(self, child: _Child) -> None:
         """Start a child again without waiting for its ``init``."""
@@ -247,6 +249,7 @@ class Supervisor(Actor):
     def _is_up(self, child: _Child, ref: LocalRef) -> None:
         child.ref, child.state = ref, "running"
         self._running[ref] = child
+        self._desk.restarted(ref, child.spec)
 
     def _not_started(self, child: _Child, reason: ExitReason) -> None:
         if reason != IGNORED:

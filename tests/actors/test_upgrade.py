@@ -402,6 +402,75 @@ async def test_callers_and_callees_move_together_without_a_deadlock(module):
         assert await refs[0].call(relay.Through(tuple(refs[1:]), signals[0])) == (3,) * 5
 
 
+NEEDING = """
+@dataclass(frozen=True, slots=True)
+class Then(Request[tuple]):
+    signal: object
+    ask: object
+
+@dataclass(frozen=True, slots=True)
+class Defer(Request[tuple]):
+    pass
+
+class Needing(Actor):
+    @on(Then)
+    async def then(self, request):
+        await request.signal.wait()
+        return (version, await request.ask())
+
+    @on(Defer)
+    def defer(self, request):
+        self.reply = self.reply_to()
+        self.send_after(0.01, Tick())
+        return NO_REPLY
+
+    @on(Tick)
+    def tick(self, message):
+        self.reply.reply((version,))
+"""
+
+
+@pytest.mark.parametrize("way", ["call", "deferred reply", "stranger"])
+async def test_whom_an_unfinished_handler_needs_goes_on_until_it_has_replied(module, way):
+    body = (BODY + CHANGE + NEEDING).replace("NO_REPLY", "__import__('actors').NO_REPLY")
+    async with open_system() as system:
+        await upgrade(system, module, source(2, body, ""))
+        new, signal, answers = now(module), Signal(), []
+        first, second = await system.spawn(new.Needing), await system.spawn(new.Needing)
+        bystander, stranger = await system.spawn(new.Needing), await system.spawn(Worker)
+        done = Signal()
+        done.set(None)
+
+        async def nothing():
+            return None
+
+        async def through_a_stranger():
+            return await stranger.call(Do(lambda me: second.call(new.Then(done, nothing))))
+
+        ask = {
+            "call": lambda: second.call(new.Then(done, nothing)),
+            "deferred reply": lambda: second.call(new.Defer()),
+            "stranger": through_a_stranger,
+        }[way]
+
+        async def begin():
+            answers.append(await first.call(new.Then(signal, ask)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(begin)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(upgrade, system, module, source(3, body, ""))
+            await trio.sleep(0.02)
+            assert second.control.frozen
+            signal.set(None)
+            await trio.sleep(0.005)
+            assert bystander.control is None or bystander.control.frozen
+        [(version, answer)] = answers
+        assert (version, answer[0]) == (2, 2)
+        for ref in (first, second, bystander):
+            assert (await ref.call(new.Then(done, nothing)))[0] == 3
+
+
 async def test_actors_that_start_during_the_upgrade_are_moved_too(module):
     async with open_system() as system:
         ref = await system.spawn(module.Counter)

@@ -14,6 +14,7 @@ from supervision import (
     ChildSpec,
     DynamicSupervisor,
     Offender,
+    Restarted,
     StartChild,
     Supervisor,
     SupervisorReport,
@@ -78,3 +79,35 @@ async def test_the_log_takes_a_few_reports_a_second_and_says_how_many_it_left_ou
     lines = [record.message for record in caplog.records if record.name == "supervision"]
     assert len(lines) == 7
     assert "child_terminated: 34 more not logged" in lines[5]
+
+
+async def test_restarts_and_reports_are_events_for_who_listens_to_their_kind(system):
+    seen = []
+    system.on_event(seen.append, Restarted, SupervisorReport)
+    specs = [ChildSpec(name, Worker, name=name) for name in "ab"]
+    top = await system.spawn(Supervisor, specs, strategy="one_for_all")
+    dynamic = await system.spawn(DynamicSupervisor)
+    await dynamic.call(StartChild(ChildSpec("c", Worker, name="c")))
+    assert seen == []
+    system.whereis("a").cast(Crash())
+    await wait_all_tasks_blocked()
+    system.whereis("c").cast(Crash())
+    await wait_all_tasks_blocked()
+    told = [event for event in seen if isinstance(event, Restarted)]
+    assert [(event.supervisor, event.id, event.actor) for event in told] == [
+        (top, "'a'", "Worker"),
+        (top, "'b'", "Worker"),
+        (dynamic, "'c'", "Worker"),
+    ]
+    assert [event.ref for event in told] == [system.whereis(name) for name in "abc"]
+    reports = [event for event in seen if isinstance(event, SupervisorReport)]
+    assert [report.context for report in reports] == ["child_terminated"] * 2
+
+
+async def test_a_restart_alone_is_an_event_too(system):
+    seen = []
+    system.on_event(seen.append, Restarted)
+    await system.spawn(Supervisor, [ChildSpec("a", Worker, name="a")])
+    system.whereis("a").cast(Crash())
+    await wait_all_tasks_blocked()
+    assert [event.ref for event in seen] == [system.whereis("a")]
