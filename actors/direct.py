@@ -123,6 +123,8 @@ def step_into(scheduler: Scheduler, ref: LocalRef, request: object, caller: Loca
     if result is NO_REPLY:
         result = _direct_call(ref, request, caller)
         check_owed(ref, result)
+    elif ref.entry is not DIRECT and ref.entry.done:
+        result = _direct_call(ref, request, caller)
     if ref.control is None and ref.first is EMPTY and ref.mailbox is None:
         ref.status = IDLE
         ref.entry = None

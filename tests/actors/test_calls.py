@@ -517,3 +517,22 @@ async def test_a_subclass_handles_with_its_own_method():
     async with open_system() as system:
         ref = await system.spawn(Derived)
         assert await ref.call(Add(1)) == "derived"
+
+
+class Twice(Actor):
+    @on(Get)
+    def get(self, request):
+        self.reply_to().reply("first")
+        return "second"
+
+
+async def test_of_two_replies_the_first_counts_stepped_directly_or_not():
+    async with open_system() as system:
+        twice, worker = await system.spawn(Twice), await system.spawn(Worker)
+        assert await twice.call(Get()) == "first"
+
+        async def ask(me):
+            return await twice.call(Get())
+
+        assert await worker.call(Do(ask)) == "first"
+        assert system.statistics()["direct_calls"] >= 1
