@@ -36,14 +36,15 @@ name these modules in the same upgrade, after this one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from actors.actor import Actor
 from actors.code_loading import Staged, defined_in, find_class, install, stage
 from actors.errors import UpgradeFailed
 from actors.freezing import Freezer
@@ -51,11 +52,10 @@ from actors.observation import plain_behaviour, set_behaviour
 from actors.protection import protect
 from actors.reasons import bounded
 from actors.reports import logger
-from actors.summaries import attributes, slots_of
+from actors.summaries import slots_of
 from actors.versions import set_attributes, succeed
 
 if TYPE_CHECKING:
-    from actors.actor import Actor
     from actors.ref import LocalRef
     from actors.scheduler import Scheduler
 
@@ -125,9 +125,16 @@ class _Change:
         self._staged = {one.name: one for one in staged}
         self._targets: dict[type, type[Actor]] = {}
         self._others: set[type] = set()
+        self._slots: dict[type, dict[str, Any]] = {}
         self._moves: dict[LocalRef, Move] = {}
         self._began = schedulers[0].now()
         self.freezer = Freezer(schedulers, self._is_concerned, timeout)
+
+    def _slots_of(self, kind: type) -> dict[str, Any]:
+        found = self._slots.get(kind)
+        if found is None:
+            found = self._slots[kind] = slots_of(kind)
+        return found
 
     def _is_concerned(self, ref: LocalRef) -> bool:
         """Whether `ref` has to move. Raises UpgradeFailed if it has to and cannot."""
@@ -178,7 +185,7 @@ class _Change:
 
     def _move(self, ref: LocalRef) -> Move:
         try:
-            return Move(ref, self._targets[type(ref.actor)])
+            return Move(ref, self._targets[type(ref.actor)], self._slots_of)
         except Exception as error:
             text = f"{type(error).__name__}: {bounded(error, 300)}"
             raise UpgradeFailed(f"code_change of {ref!r} raised {text}") from error
@@ -211,30 +218,41 @@ class _Change:
             move.undo()
 
 
+Slots = Callable[[type], dict[str, Any]]
+
+
 class Move:
-    """One actor that has been given another class, and what it takes to undo that."""
+    """One actor that has been given another class, and what it takes to undo that.
 
-    __slots__ = ("_behaviour", "_class", "_dict", "_slots", "new", "old", "ref")
+    `slots` gives the slots of a class; whoever moves many remembers them.
+    """
 
-    def __init__(self, ref: LocalRef, target: type[Actor]) -> None:
+    __slots__ = ("_behaviour", "_class", "_dict", "_slots", "_values", "new", "old", "ref")
+
+    def __init__(self, ref: LocalRef, target: type[Actor], slots: Slots = slots_of) -> None:
         old: Any = ref.actor
         self.ref = ref
         self.old = self.new = old
         self._class = type(old)
         self._behaviour = plain_behaviour(ref)
-        state = attributes(old)
+        self._slots = slots(self._class)
+        self._values: dict[str, Any] = {}
+        for name, slot in self._slots.items():
+            with suppress(AttributeError):
+                self._values[name] = slot.__get__(old)
         own = getattr(old, "__dict__", None)
         self._dict = None if own is None else dict(own)
-        self._slots = {name: state[name] for name in slots_of(self._class) if name in state}
+        state = {**self._values, **(self._dict or {})}
         try:
             try:
                 object.__setattr__(old, "__class__", target)
             except TypeError:
                 self.new = ref.actor = object.__new__(target)
-                set_attributes(self.new, state)
+                set_attributes(self.new, state, slots(target))
             set_behaviour(ref, target._behaviour)
-            del state["ref"]
-            self._call(version_of(self._class), state)
+            if target.code_change is not Actor.code_change:
+                del state["ref"]
+                self._call(version_of(self._class), state)
         except BaseException:
             self.undo()
             raise
@@ -253,9 +271,9 @@ class Move:
             return
         if self.new is old:
             object.__setattr__(old, "__class__", self._class)
-            for name, slot in slots_of(self._class).items():
-                if name in self._slots:
-                    slot.__set__(old, self._slots[name])
+            for name, slot in self._slots.items():
+                if name in self._values:
+                    slot.__set__(old, self._values[name])
                 elif hasattr(old, name):
                     slot.__delete__(old)
             if self._dict is not None:

@@ -86,16 +86,21 @@ def adopt(behaviour: Behaviour, kind: type) -> Callable[[Any, Any], Any] | None:
                         del behaviour.handlers[old]
                     adopted.clear()
                 adopted[kind] = None
-                adapter = behaviour.handlers[kind] = partial(_handle_as, handler, known)
+                adapter = behaviour.handlers[kind] = partial(
+                    _handle_as, handler, translator(kind, known)
+                )
                 return adapter
     return None
 
 
 def _handle_as(
-    handler: Callable[[Any, Any], Any], known: type, actor: Actor, message: object
+    handler: Callable[[Any, Any], Any],
+    translate: Callable[[Any], Any],
+    actor: Actor,
+    message: object,
 ) -> Any:
     try:
-        translated = translate(message, known)
+        translated = translate(message)
     except TypeError as error:
         return _refuse(actor.ref, message, str(error))
     return handler(actor, translated)
@@ -107,29 +112,40 @@ def _refuse(ref: LocalRef, message: object, why: str) -> None:
         raise Reject(Unhandled(f"{ref!r} cannot handle a message from before an upgrade: {why}"))
 
 
-def translate(message: Any, target: type) -> Any:
-    """An instance of `target`, another version of the message's class, with its content.
+def translator(kind: type, target: type) -> Callable[[Any], Any]:
+    """A function from messages of `kind` to instances of `target`, another version of that class.
 
-    Raises:
-        TypeError: the message lacks a field that has no default.
+    It raises TypeError if `target` has a field that `kind` has not, and no default for it.
     """
-    convert = getattr(target, "code_change", None)
+    convert: Callable[[Any], Any] | None = getattr(target, "code_change", None)
     if convert is not None:
-        return convert(message)
-    if isinstance(message, tuple):
-        return target(*message)
-    have = attributes(message)
-    values = dict(have)
-    if is_dataclass(target):
-        values = {field.name: _value(field, have, target) for field in fields(target)}
+        return convert
+    if issubclass(target, tuple):
+        return lambda message: target(*message)
+    if is_dataclass(kind) and is_dataclass(target):
+        known = {field.name for field in fields(kind)}
+        copied = tuple(field.name for field in fields(target) if field.name in known)
+        return partial(_copy, target, copied, [f for f in fields(target) if f.name not in known])
+    return partial(_copy_all, target)
+
+
+def _copy(target: type, copied: tuple[str, ...], added: list[Any], message: Any) -> Any:
     translated: Any = object.__new__(target)
-    set_attributes(translated, values)
+    put = object.__setattr__
+    for name in copied:
+        put(translated, name, getattr(message, name))
+    for field in added:
+        put(translated, field.name, _default(field, target))
     return translated
 
 
-def _value(field: Any, have: dict[str, Any], target: type) -> Any:
-    if field.name in have:
-        return have[field.name]
+def _copy_all(target: type, message: Any) -> Any:
+    translated: Any = object.__new__(target)
+    set_attributes(translated, attributes(message), slots_of(target))
+    return translated
+
+
+def _default(field: Any, target: type) -> Any:
     if field.default is not MISSING:
         return field.default
     if field.default_factory is not MISSING:
@@ -140,9 +156,8 @@ def _value(field: Any, have: dict[str, Any], target: type) -> Any:
     )
 
 
-def set_attributes(target: object, values: dict[str, Any]) -> None:
+def set_attributes(target: object, values: dict[str, Any], slots: dict[str, Any]) -> None:
     """Set attributes whatever the class thinks of that; those that it has no place for are left."""
-    slots = slots_of(type(target))
     others = getattr(target, "__dict__", None)
     for name, value in values.items():
         if name in slots:
@@ -151,4 +166,4 @@ def set_attributes(target: object, values: dict[str, Any]) -> None:
             others[name] = value
 
 
-protect(succeed, newest, adopt, _handle_as, _refuse, translate, _value, set_attributes)
+protect(succeed, newest, adopt, _handle_as, _refuse, _copy, _copy_all, set_attributes)
