@@ -5,15 +5,15 @@ Fenced blocks of a page, by their language:
 ``python``
     The blocks of a page run in order in one module, inside a trio run on virtual time, with a
     system of actors open under the name ``system``; they may await. A block that runs an event loop
-    itself (`PROGRAM`) is a program of its own, and one with a ``title`` is a file in the page's
-    directory, for the console.
+    itself, or needs none (`PROGRAM`), is a program of its own. One with a ``title`` is a file in
+    the page's directory, for the console.
 ``text``
     Directly after a block that runs: all that it prints. ``...`` stands for any text.
 ``console``
     A session in the page's directory: lines that begin with ``$`` are commands, what follows is
     what they print, on both streams.
 ``erlang``
-    A script for escript, with its output in the same way.
+    A module with a function ``main/0``, with its output in the same way.
 
 The others, `SHOWN`, are only shown. What is printed and not shown is a failure, too.
 """
@@ -42,7 +42,7 @@ from actors import open_system
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = {"elixir", "json exchange", "msgpack", "scala", "sh", "text", "toml"}
 RUN = {"python", "console", "erlang"}
-PROGRAM = re.compile(r"^ *(trio\.run|asyncio\.run|run_virtual|main)\(", re.MULTILINE)
+PROGRAM = re.compile(r"^ *(trio\.run|asyncio\.run|run_virtual|main)\(|^import pykka$", re.MULTILINE)
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,

@@ -76,11 +76,13 @@ def test_a_program_prints_what_the_page_shows(block, tmp_path):
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=where)
 def test_an_erlang_program_prints_what_the_page_shows(block, tmp_path):
-    if shutil.which("escript") is None:
-        pytest.skip("escript is not installed (Debian: erlang-base)")
-    script = tmp_path / "script.erl"
-    script.write_text(f"#!/usr/bin/env escript\n{block.text}", encoding="utf-8")
-    assert run_command(["escript", str(script)], block, tmp_path, environment()) == block.shows
+    if shutil.which("erlc") is None:
+        pytest.skip("erlc is not installed (Debian: erlang-base)")
+    name = re.search(r"^-module\((\w+)\)\.$", block.text, re.MULTILINE)[1]
+    (tmp_path / f"{name}.erl").write_text(block.text, encoding="utf-8")
+    run_command(["erlc", "-Werror", f"{name}.erl"], block, tmp_path, environment())
+    command = ["erl", "-noshell", "-eval", f"{name}:main(), init:stop()."]
+    assert run_command(command, block, tmp_path, environment()) == block.shows
 
 
 @pytest.mark.parametrize("page", SESSIONS)
