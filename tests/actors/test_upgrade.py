@@ -330,6 +330,35 @@ async def test_a_module_is_loaded_from_its_file(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+DOOR = """
+from actors import StateMachine
+
+class Door(StateMachine[str]):
+    initial_state = "shut"
+
+    @on(Ask, state="shut")
+    def open(self, request):
+        self.next_state("open")
+        return (version, "opened")
+
+    @on(Ask, state="open")
+    def shut(self, request):
+        self.next_state("shut")
+        return (version, "shut")
+"""
+
+
+async def test_a_state_machine_goes_on_in_its_state(module):
+    async with open_system() as system:
+        await upgrade(system, module, source(2, DOOR, ""))
+        old = now(module)
+        ref = await system.spawn(old.Door)
+        assert await ref.call(old.Ask()) == (2, "opened")
+        await upgrade(system, module, source(3, DOOR, ""))
+        assert await ref.call(old.Ask()) == (3, "shut")
+        assert await ref.call(now(module).Ask()) == (3, "opened")
+
+
 # -- traffic meanwhile -----------------------------------------------------------------------------
 
 
