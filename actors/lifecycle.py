@@ -28,8 +28,8 @@ from actors.errors import (
     SystemStopped,
     Unwind,
 )
-from actors.links import add_link, announce_end, links_of, remove_link
-from actors.mailbox import take_all
+from actors.links import add_link, announce_end, remove_link
+from actors.mailbox import EMPTY, take_all
 from actors.messages import Exit
 from actors.protection import protect
 from actors.reasons import ExitReason, Ignored, Killed, Normal, Shutdown, crashed
@@ -124,9 +124,9 @@ def create(
     if behaviour.prepare is not None:
         behaviour.prepare(ref)
     scheduler.table[ref] = None
-    scheduler.reporter.counters.spawned += 1
+    scheduler.counters.spawned += 1
     if link and parent is not None:
-        add_link(ref, parent)
+        ref.links = parent
         add_link(parent, ref)
     return ref
 
@@ -199,7 +199,8 @@ def reason_of(ref: LocalRef, error: BaseException) -> tuple[ExitReason, bool]:
 def finalize(ref: LocalRef, reason: ExitReason) -> None:
     """The actor's code has ended for good: take the actor out of the world and tell everybody."""
     scheduler = ref.scheduler
-    control, entry, waiting = ref.control, ref.entry, take_all(ref)
+    control, entry = ref.control, ref.entry
+    waiting = [] if ref.first is EMPTY and ref.mailbox is None else take_all(ref)
     ref.status = DEAD
     ref.entry = reason
     ref.actor = ref.control = ref.turn = ref.waiting = None
@@ -222,12 +223,16 @@ def finalize(ref: LocalRef, reason: ExitReason) -> None:
             wait.resolve(None, CalleeDied(ref, reason))
     links = ref.links
     if links is not None:
-        if isinstance(links, dict) and (parent := ref.parent) in links:
-            links[parent] = links.pop(parent)  # last: it may start the next incarnation at once
-        for other in links_of(ref):
-            remove_link(other, ref)
-            send_exit(other, reason, ref)
         ref.links = None
+        if isinstance(links, dict):
+            if (parent := ref.parent) in links:
+                links[parent] = links.pop(parent)  # last: it may start the next incarnation at once
+            for other in links:
+                remove_link(other, ref)
+                send_exit(other, reason, ref)
+        else:
+            remove_link(links, ref)
+            send_exit(links, reason, ref)
     if has_ties:
         announce_end(ref, reason)
         for wait in tied(ref, "joins"):

@@ -151,9 +151,9 @@ def failed(scheduler: Scheduler, ref: LocalRef, phase: Phase, error: BaseExcepti
         return
     reason, is_crash = reason_of(ref, error)
     if is_crash:
-        scheduler.reporter.crash(ref, phase.name.lower(), reason, error)
-    hopeless = phase in (Phase.INIT, Phase.TERMINATE, Phase.REHYDRATE)
-    if exiting or hopeless or ref.behaviour.terminate is None:
+        scheduler.reporter.crash(ref, phase, reason, error)
+    has_state = phase is Phase.MESSAGE or phase is Phase.RUN
+    if exiting or not has_state or ref.behaviour.terminate is None:
         finalize(ref, reason)
         return
     control_of(ref).stop = reason

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actors.ref import LocalRef, Ref
     from actors.scheduler import Scheduler
     from actors.statistics import LogEvent
+    from actors.turns import Phase
     from actors.wheel import Deadline
 
 logger = logging.getLogger("actors")
@@ -207,7 +208,7 @@ class Reporter:
         self.counters.unhandled += 1
         self._log("unhandled", "%s, for which %r has no handler", type(message).__qualname__, ref)
 
-    def crash(self, ref: LocalRef, phase: str, reason: ExitReason, error: BaseException) -> None:
+    def crash(self, ref: LocalRef, phase: Phase, reason: ExitReason, error: BaseException) -> None:
         """An actor's code raised `error`. Described only if somebody will read it."""
         self.counters.crashes += 1
         logged = self._may_log("crash", logging.ERROR)
@@ -216,7 +217,7 @@ class Reporter:
             return
         trace = take_trace(error)
         if logged:
-            logger.error("crash: %r in %s: %s\n%s", ref, phase, reason, trace)
+            logger.error("crash: %r in %s: %s\n%s", ref, phase.name.lower(), reason, trace)
         if wanted:
             entry = ref.entry
             report = CrashReport(
@@ -224,7 +225,7 @@ class Reporter:
                 actor=ref.behaviour.name,
                 name=ref.name,
                 reason=reason,
-                phase=phase,
+                phase=phase.name.lower(),
                 message=summary(getattr(entry, "request", entry)),
                 caller=getattr(entry, "ref", None),
                 trace=trace,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from actors.control import control_of
 from actors.lifecycle import create
 from actors.protection import protect
-from actors.waits import Wait, give_way
+from actors.waits import Wait
 
 if TYPE_CHECKING:
     from actors.actor import Actor
@@ -50,7 +50,7 @@ class Starting(Wait):
         return True
 
 
-async def begin_start(
+def begin_start(
     starter: LocalRef,
     cls: type[Actor],
     args: tuple[Any, ...],
@@ -58,6 +58,9 @@ async def begin_start(
     name: object,
 ) -> tuple[LocalRef, bool]:
     """Start a child of `starter`, the current actor; the child, and whether it has started.
+
+    If ``starter.scheduler.binding`` is set afterwards, ``init`` needs the leader's task: the
+    starter has to give way before it does anything else (`actors.waits.give_way`).
 
     Raises:
         StartFailed: its construction, or an ``init`` that did not wait, failed.
@@ -78,8 +81,6 @@ async def begin_start(
         if wait.done:
             raise wait.take_error()
         control_of(ref).starting = Starting(starter, ref)
-        if scheduler.binding is not None:
-            await give_way(starter)
     else:
         control_of(ref).starting = Starting(starter, ref)
         scheduler.enqueue(ref)

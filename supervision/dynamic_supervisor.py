@@ -67,6 +67,7 @@ from supervision.requests import (
 from supervision.restart_ledger import Exceeded, RestartLedger
 from supervision.starting import IGNORED, reason_of_failure, start_again, start_child
 from supervision.stopping import SHUTDOWN, ask_to_stop, is_shutdown_error, stop_together
+from supervision.waiting import give_way
 
 _MAX_SHARED: Final = 256
 """Specs of temporary children kept for sharing; beyond it they are made anew."""
@@ -241,7 +242,9 @@ class DynamicSupervisor(Actor):
         if not decision.restarts:
             self._forget(ref, spec)
         elif self._may_start_again(ref, entry, spec, was_up=True):
-            await self._start_again(ref, entry)
+            self._start_again(ref, entry)
+            if self.ref.scheduler.binding is not None:
+                await give_way(self)
 
     @on(_Retry)
     async def retry(self, message: _Retry) -> None:
@@ -251,7 +254,9 @@ class DynamicSupervisor(Actor):
             return
         ref = message.ref
         if message.allowed or self._may_start_again(ref, entry, _spec(entry), was_up=False):
-            await self._start_again(ref, entry)
+            self._start_again(ref, entry)
+            if self.ref.scheduler.binding is not None:
+                await give_way(self)
 
     def _may_start_again(
         self, ref: LocalRef, entry: _Entry, spec: ChildSpec, *, was_up: bool
@@ -270,14 +275,14 @@ class DynamicSupervisor(Actor):
             return True
         return False
 
-    async def _start_again(self, old: LocalRef, entry: _Entry) -> None:
+    def _start_again(self, old: LocalRef, entry: _Entry) -> None:
         """Start a child again, without waiting for its ``init``."""
         own = entry if type(entry) is _Own else None
         try:
             if own is None:
-                ref, is_up = await start_again(self, _spec(entry), extra=self._extra)
+                ref, is_up = start_again(self, _spec(entry), extra=self._extra)
             else:
-                ref, is_up = await start_again(self, own.spec, own.args, own.name, self._extra)
+                ref, is_up = start_again(self, own.spec, own.args, own.name, self._extra)
         except CallError as error:
             self._not_started(old, entry, reason_of_failure(error))
             return

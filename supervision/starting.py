@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors import Actor, CallError, ExitReason, Shutdown, StartFailed
+from actors.lifecycle import start
 from actors.reasons import Ignored, crashed
 from actors.ref import LocalRef
 from actors.starting import begin_start
@@ -43,11 +44,12 @@ def start_again(
     args: tuple[Any, ...] = (),
     name: object = None,
     extra: tuple[Any, ...] = (),
-) -> Awaitable[tuple[LocalRef, bool]]:
+) -> tuple[LocalRef, bool]:
     """Start a linked child without waiting for a slow ``init``; see `actors.starting`.
 
-    Returns the child and whether it has started; if not, the supervisor gets a `Started`. Raises as
-    `start_child`.
+    Returns the child and whether it has started; if not, the supervisor gets a `Started`. If
+    the scheduler's ``binding`` is set afterwards, the supervisor has to give way before it does
+    anything else. Raises as `start_child`.
     """
     return begin_start(
         supervisor.ref,
@@ -58,13 +60,13 @@ def start_again(
     )
 
 
-async def start_child(
+def start_child(
     supervisor: Actor,
     spec: ChildSpec,
     args: tuple[Any, ...] = (),
     name: object = None,
     extra: tuple[Any, ...] = (),
-) -> LocalRef:
+) -> Awaitable[LocalRef]:
     """Start a linked child.
 
     `extra` come before the arguments of the spec, `args` after them, `name` replaces its name.
@@ -75,7 +77,13 @@ async def start_child(
         AlreadyStarted: the name is taken.
 
     """
-    name = spec.name if name is None else name
-    if spec.kwargs is None:
-        return await supervisor.spawn(spec.actor, *extra, *spec.args, *args, name=name)
-    return await supervisor.spawn(spec.actor, *extra, *spec.args, *args, name=name, **spec.kwargs)
+    parent = supervisor.ref
+    return start(
+        parent.scheduler,
+        spec.actor,
+        (*extra, *spec.args, *args),
+        {} if spec.kwargs is None else dict(spec.kwargs),
+        name=spec.name if name is None else name,
+        parent=parent,
+        link=True,
+    )

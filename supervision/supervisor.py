@@ -81,6 +81,7 @@ from supervision.starting import (
     start_child,
 )
 from supervision.stopping import SHUTDOWN, stop_in_turn
+from supervision.waiting import give_way
 
 State = Literal["running", "restarting", "ended"]
 
@@ -224,7 +225,7 @@ class Supervisor(Actor):
         """Start a child again without waiting for its ``init``."""
         self._end(child)
         try:
-            ref, is_up = await start_again(self, child.spec)
+            ref, is_up = start_again(self, child.spec)
         except CallError as error:
             self._not_started(child, reason_of_failure(error))
             return
@@ -233,6 +234,8 @@ class Supervisor(Actor):
         else:
             child.starting, child.state = ref, "restarting"
             self._starting[ref] = child
+            if self.ref.scheduler.binding is not None:
+                await give_way(self)
 
     @on(Started)
     def started(self, message: Started) -> None:
