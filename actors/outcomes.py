@@ -152,8 +152,8 @@ def failed(scheduler: Scheduler, ref: LocalRef, phase: Phase, error: BaseExcepti
     reason, is_crash = reason_of(ref, error)
     if is_crash:
         scheduler.reporter.crash(ref, phase, reason, error)
-    has_state = phase is Phase.MESSAGE or phase is Phase.RUN
-    if exiting or not has_state or ref.behaviour.terminate is None:
+    hopeless = phase is Phase.INIT or phase is Phase.TERMINATE or phase is Phase.REHYDRATE
+    if exiting or hopeless or ref.behaviour.terminate is None:
         finalize(ref, reason)
         return
     control_of(ref).stop = reason
