@@ -102,3 +102,43 @@ def test_the_example_in_the_docstring_of_a_package_runs(name):
     prelude += "from actors import *\nfrom actors.testing import *\nfrom supervision import *\n"
     text = prelude + textwrap.dedent(lines)
     run_snippets([Block(f"{name}.__doc__", 1, "python", None, text, None)])
+
+
+PAGE = """# A page
+
+```python
+print("one")
+```
+
+It prints:
+
+```text
+{shown}
+```
+
+```python
+{second}
+```
+"""
+
+
+def run_page(shown, second):
+    run_snippets(blocks_of(PAGE.format(shown=shown, second=second), "page.md")[::2])
+
+
+def test_output_that_differs_from_the_page_is_named_by_its_place():
+    run_page("one", "names = []")
+    with pytest.raises(AssertionError, match=r"page\.md:4"):
+        run_page("two", "names = []")
+
+
+def test_output_that_the_page_does_not_show_is_a_failure():
+    with pytest.raises(AssertionError, match=r"page\.md:14"):
+        run_page("one", "print('two')")
+
+
+def test_an_example_that_raises_names_page_and_line():
+    with pytest.raises(ZeroDivisionError) as raised:
+        run_page("one", "\n1 / 0")
+    assert raised.traceback[-1].lineno == 14  # counted from 0
+    assert raised.value.__notes__ == ["in the example at page.md:14"]
