@@ -1,14 +1,13 @@
 """Applications: trees of actors with a name, dependencies and an order of start and stop (OTP's).
 
-    store = Application("store", root=ChildSpec("store", Supervisor, ([Store],)))
-    chat = Application("chat", root=chat_root, dependencies=(store,), env={"port": 8000})
-
     def chat_root(env):                      # a root may depend on the configuration
         return ChildSpec("chat", Supervisor, ([ChildSpec("gate", Gate, (env["port"],))],))
 
-    async with open_system() as system:
-        async with open_application(system, chat, env={"chat": {"port": 9000}}):
-            ...                              # store runs, then chat; left: chat ends, then store
+    store = Application("store", root=ChildSpec("store", Supervisor, ([Store],)))
+    chat = Application("chat", root=chat_root, dependencies=(store,), env={"port": 8000})
+
+    async with open_application(system, chat, env={"chat": {"port": 9000}}):
+        ...                                  # store runs, then chat; left: chat ends, then store
 
     controller = await system.spawn(ApplicationController)      # or with a controller at hand
     await controller.call(StartApplication(chat, restart="permanent"), timeout=None)

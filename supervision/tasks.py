@@ -1,7 +1,7 @@
 """`TaskSupervisor`: tasks as children of a supervisor (Elixir's ``Task.Supervisor``).
 
     specs = [ChildSpec("tasks", DynamicSupervisor, name="tasks")]
-    ...
+    await system.spawn(Supervisor, specs)
     tasks = TaskSupervisor(system.whereis("tasks"))
     task = await tasks.start(fetch, url)                # linked with the supervisor alone
     page = await task.result()

@@ -24,13 +24,17 @@ import ast
 import doctest
 import inspect
 import io
+import pkgutil
 import re
 import subprocess
 import sys
+import textwrap
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,7 @@ import trio
 from trio.testing import MockClock
 
 from actors import open_system
+from tests.house import docstring_stage as stage
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = {"elixir", "json exchange", "msgpack", "scala", "sh", "text", "toml"}
@@ -47,6 +52,7 @@ _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_INDENTED = re.compile(r"(?:\A|\n\n)((?:(?: {4}.*|(?=\n {4}))(?:\n|\Z))+)")
 _TITLE = re.compile(r'\s*title="([^"]+)"')
 
 
@@ -103,6 +109,35 @@ def _dedented(match: re.Match[str]) -> str:
     return re.sub(rf"^{indent}", "", match["text"], flags=re.MULTILINE)
 
 
+def docstring_examples(package: types.ModuleType) -> list[Block]:
+    """The indented blocks in the docstrings of a package's modules that are Python."""
+    names = [package.__name__]
+    names += [info.name for info in pkgutil.walk_packages(package.__path__, f"{names[0]}.")]
+    found = []
+    for name in names:
+        text = ast.get_docstring(ast.parse(_source(name)), clean=True) or ""
+        for match in _INDENTED.finditer(text):
+            block = Block(name, 1, "python", None, textwrap.dedent(match[1]), None)
+            if _is_python(block.text):
+                found.append(block)
+    return found
+
+
+def _source(module: str) -> str:
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def _is_python(text: str) -> bool:
+    try:
+        compile(text, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError:
+        return False
+    return True
+
+
 def compare(wanted: str | None, got: str, where: str) -> None:
     """Fail unless `got` is what the page shows."""
     checker = doctest.OutputChecker()
@@ -134,7 +169,38 @@ def run_snippets(blocks: list[Block], **names: Any) -> None:
     trio.run(run, clock=MockClock(autojump_threshold=0))
 
 
-async def _run_snippet(block: Block, names: dict[str, Any]) -> None:
+def run_docstring(blocks: list[Block]) -> None:
+    """Run the examples of one docstring on a stage of their own; what they print is not shown."""
+
+    async def run() -> None:
+        async with open_system("docs") as system:
+            with module_of("docstring") as namespace:
+                namespace |= {"system": system} | await stage.names(system)
+                for block in blocks:
+                    await _run_docstring(block, namespace)
+                for name, found in list(namespace.items()):
+                    if name.startswith("test_"):
+                        await _run_test(found)
+
+    trio.run(run, clock=MockClock(autojump_threshold=0))
+
+
+async def _run_docstring(block: Block, names: dict[str, Any]) -> None:
+    if block.page in stage.IN_AN_ACTOR:
+        player = await names["system"].spawn(stage.Player, names)
+        await player.call(stage.Play(partial(_run_snippet, block, names, shown=False)))
+    else:
+        await _run_snippet(block, names, shown=False)
+
+
+async def _run_test(function: Any) -> None:
+    if inspect.iscoroutinefunction(function):
+        await function()
+    else:
+        await trio.to_thread.run_sync(function)
+
+
+async def _run_snippet(block: Block, names: dict[str, Any], *, shown: bool = True) -> None:
     source = "\n" * (block.line - 1) + block.text
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     out = io.StringIO()
@@ -147,7 +213,8 @@ async def _run_snippet(block: Block, names: dict[str, Any]) -> None:
     except BaseException as error:
         error.add_note(f"in the example at {block.where}")
         raise
-    compare(block.shows, out.getvalue(), block.where)
+    if shown:
+        compare(block.shows, out.getvalue(), block.where)
 
 
 def run_command(command: list[str], block: Block, directory: Path, env: dict[str, str]) -> str:
