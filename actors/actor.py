@@ -27,6 +27,7 @@ from actors import links as _links
 from actors import stash as _stash
 from actors import timers as _timers
 from actors.aliases import Alias
+from actors.clocks import deadline_after
 from actors.errors import ActorError
 from actors.handlers import Behaviour
 from actors.hibernation import ask_to_hibernate
@@ -291,8 +292,9 @@ class Actor:
     async def sleep(self, seconds: float) -> None:
         """Wait without trio. The actor handles no message meanwhile."""
         scheduler = self.ref.scheduler
+        due = deadline_after(scheduler.now(), seconds, "sleep takes")
         wait = Sleep(self.ref)
-        scheduler.wheel.add(wait, scheduler.now() + seconds)
+        scheduler.wheel.add(wait, due)
         await wait_for(wait, scheduler.run.current)
 
     def reply_to(self) -> ReplyTo[Any]:

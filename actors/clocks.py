@@ -9,14 +9,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import isnan
 from time import perf_counter
 
 import trio
+
+from actors.protection import protect
 
 
 def trio_clock() -> Callable[[], float]:
     """The current time of the current trio run, in seconds."""
     return trio.lowlevel.current_clock().current_time
+
+
+def deadline_after(now: float, seconds: float, what: str = "a timeout is") -> float:
+    """The moment `seconds` after `now`.
+
+    Raises TypeError or ValueError if `seconds` is no number. To be asked before anything is done.
+    """
+    try:
+        deadline = now + seconds
+    except (TypeError, OverflowError):
+        deadline = None
+    if not isinstance(deadline, float):
+        raise TypeError(f"{what} a number of seconds, not {seconds!r}; give a finite number")
+    if isnan(deadline):
+        raise ValueError(f"{what} a number of seconds, not nan; give a finite number")
+    return deadline
 
 
 def stopwatch(*, deterministic: bool) -> Callable[[], float]:
@@ -34,3 +53,6 @@ def is_simulated() -> bool:
 
 def _still() -> float:
     return 0.0
+
+
+protect(deadline_after)

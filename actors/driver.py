@@ -80,6 +80,9 @@ class Tasks:
             # A fault of the runtime itself. Without a leader no actor can be run any more.
             logger.critical("the runtime has failed; the system stops", exc_info=error)
             scheduler.system.fail(error)
+        finally:
+            # Also when it ended in the midst of a step: others share this trio run.
+            scheduler.run.current = None
 
     async def _rest(self, task: trio.lowlevel.Task) -> None:
         def abort(_: object) -> trio.lowlevel.Abort:

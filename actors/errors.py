@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.reasons import ExitReason
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.reasons import ExitReason
     from actors.ref import Ref
 
 MAX_SHOWN = 12
@@ -102,6 +103,10 @@ class Stop(ActorError):
     """Raise it in a handler or in ``init``: the actor ends with this reason after ``terminate``."""
 
     def __init__(self, reason: ExitReason) -> None:
+        if not isinstance(reason, ExitReason):
+            raise TypeError(
+                f"Stop takes an ExitReason such as Normal() or Shutdown(), not {reason!r}"
+            )
         super().__init__(str(reason))
         self.reason = reason
 
@@ -114,6 +119,10 @@ class Reject(ActorError):
     """Raise it in the handler of a call: the call fails with `error`, the actor goes on."""
 
     def __init__(self, error: CallError) -> None:
+        if not isinstance(error, CallError):
+            raise TypeError(
+                f"Reject takes a CallError, not {error!r}; derive its class from CallError"
+            )
         super().__init__(str(error))
         self.error = error
 

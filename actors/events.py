@@ -30,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actors.errors import ActorError
 from actors.links import Watch
 from actors.mailbox import length
 from actors.protection import protect
@@ -109,13 +110,20 @@ def listen(
         listeners[kind] = (*listeners.get(kind, ()), callback)
     _choose_table(scheduler)
 
+    is_on = True
+
     def stop() -> None:
+        nonlocal is_on
+        if not is_on:
+            return
+        is_on = False
         for kind in kinds:
-            left = tuple(other for other in listeners.get(kind, ()) if other is not callback)
+            left = list(listeners[kind])
+            left.remove(callback)
             if left:
-                listeners[kind] = left
+                listeners[kind] = tuple(left)
             else:
-                listeners.pop(kind, None)
+                del listeners[kind]
         _choose_table(scheduler)
 
     return stop
@@ -156,24 +164,36 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Any:
-        if not self._queue and not self._is_open:
+        await self._wait(None)
+        if not self._queue:
             raise StopAsyncIteration
-        return await self.receive()
+        return self._queue.popleft()
 
     def close(self) -> None:
-        """End the subscription. What waits can still be received."""
+        """End the subscription. What waits can still be received; who waits for more is told."""
         self._is_open = False
         self._stop()
+        self._arrival.set(None)
 
     def receive_nowait(self) -> Any:
         """The oldest event that waits, None if there is none."""
         return self._queue.popleft() if self._queue else None
 
     async def receive(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109
-        """The next event. Raises WaitTimeout if none comes within `timeout` seconds."""
-        while not self._queue:
-            await self._arrival.wait(timeout)
+        """The next event.
+
+        Raises:
+            WaitTimeout: none came within `timeout` seconds (None: wait for ever).
+            ActorError: the subscription has ended, and nothing waits any more.
+        """
+        await self._wait(timeout)
+        if not self._queue:
+            raise ActorError("this stream of events has been closed; open another one")
         return self._queue.popleft()
+
+    async def _wait(self, timeout: float | None) -> None:  # noqa: ASYNC109
+        while self._is_open and not self._queue:
+            await self._arrival.wait(timeout)
 
     def _put(self, event: Any) -> None:
         if len(self._queue) >= self._size:

@@ -8,7 +8,7 @@ method by name handles the message with its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
 from actors.hibernation import Hibernation, hibernation_of, start_drowsing
@@ -87,6 +87,11 @@ class OnMessage(Generic[M_co]):
 
 
 def _mark_message(handler: Any, message_type: Any, state: Hashable) -> Any:
+    if isgeneratorfunction(handler) or isasyncgenfunction(handler):
+        raise TypeError(
+            f"the handler {handler.__qualname__} contains yield, so nobody would run it; "
+            "return its answer, or write async def and await"
+        )
     if state is ANY_STATE:
         return mark(handler, _MARK, message_type)
     return mark(handler, STATE_MARK, (state, message_type))

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.actor import Actor, local
+from actors.clocks import deadline_after
 from actors.control import control_of
 from actors.errors import ActorError, CallCycle, CalleeDied, CallTimeout, WaitTimeout
 from actors.links import links_of
@@ -217,11 +219,12 @@ async def at_pause(
         raise CallCycle([target, target])
     if not target.is_alive():
         raise CalleeDied(target, NoProc())
+    due = inf if timeout is None else deadline_after(scheduler.now(), timeout)
     wait = Wait(current)
     control_of(target).requests.append((wait, function))
     target.nudge()
     if timeout is not None:
-        scheduler.wheel.add(wait, scheduler.now() + timeout)
+        scheduler.wheel.add(wait, due)
     try:
         return await wait_for(wait, current)  # type: ignore[return-value]
     except WaitTimeout:

@@ -105,7 +105,7 @@ def create(
             f"the system {scheduler.name!r} has stopped; nothing can be started in it"
         )
     behaviour = getattr(cls, "_behaviour", None)
-    if behaviour is None:
+    if behaviour is None or not isinstance(cls, type):
         raise TypeError(f"spawn takes a subclass of Actor, not {cls!r}")
     if behaviour.successor is not None:
         cls = newest(cls)

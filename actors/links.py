@@ -99,6 +99,8 @@ def monitor(watcher: LocalRef, ref: LocalRef, *, reason: ExitReason | None = Non
 
 def demonitor(record: MonitorRef, *, flush: bool) -> None:
     """Take a monitor back; with `flush` also its `Down`, if that waits in the mailbox."""
+    if not isinstance(record, MonitorRef):
+        raise TypeError(f"demonitor takes what monitor() has returned, not {record!r}")
     if record.active:
         record.active = False
         untie(record.ref, "watchers", record)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from actors.reasons import ExitReason
     from actors.ref import Ref
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Request(Generic[R]):
-    """Base of messages that are answered with an ``R``."""
+class Request(Generic[R_co]):
+    """Base of messages that are answered with an ``R_co``."""
 
     __slots__ = ()
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from actors.actor import local
+from actors.clocks import deadline_after
 from actors.cycles import MAX_FOLLOWED, find_cycle
 from actors.errors import CallCycle, CallError, CallTimeout, WaitTimeout
 from actors.protection import protect
@@ -47,6 +48,8 @@ async def multi_call(
     Raises ActorError, before anything is sent, if one of the refs is no actor of this process.
     """
     targets = [local(ref) for ref in dict.fromkeys(refs)]
+    now = targets[0].scheduler.now if targets else None
+    deadline = None if timeout is None or now is None else deadline_after(now(), timeout)
     outcomes: dict[Ref, tuple[Any, CallError | None]] = {}
     with Requests() as requests:
         for target in targets:
@@ -57,8 +60,6 @@ async def multi_call(
                 requests.send(target, request, target)
             else:
                 outcomes[target] = None, CallCycle(cycle)
-        now = targets[0].scheduler.now if targets else None
-        deadline = None if timeout is None or now is None else now() + timeout
         try:
             while requests:
                 left = None if deadline is None or now is None else max(0.0, deadline - now())

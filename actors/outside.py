@@ -19,6 +19,7 @@ import outcome
 import trio
 
 from actors.actor import local
+from actors.clocks import deadline_after
 from actors.errors import ActorError, SystemStopped
 from actors.protection import expose, protect
 from actors.ref import Ref
@@ -81,10 +82,11 @@ def call_from_outside(
         raise stopped(target.scheduler)
     named: Any = caller  # in crash reports
     call = RequestCall(named, target, request, None, caller)
+    scheduler = target.scheduler
+    if timeout is not None:
+        call.final = deadline_after(scheduler.now(), timeout)
     target._put_call(call)
     if timeout is not None:
-        scheduler = target.scheduler
-        call.final = scheduler.now() + timeout
         scheduler.wheel.add(call, call.final)
     return call
 

@@ -23,6 +23,7 @@ import trio
 from actors import overflow
 from actors._trio_internals import LOCK_OWNERS
 from actors.alarms import note_length
+from actors.clocks import deadline_after
 from actors.control import Control
 from actors.cycles import MAX_FOLLOWED, find_cycle
 from actors.errors import Busy, CallCycle, CalleeDied
@@ -341,13 +342,14 @@ class LocalRef(Ref):
     def request(self, asker: LocalRef, request: object, tag: object, timeout: float | None) -> None:
         """Send `request` for `asker`, which gets the outcome as an `Answer` with this `tag`."""
         call = RequestCall(asker, self, request, tag, asker)
+        if timeout is not None:
+            call.final = deadline_after(self.scheduler.now(), timeout)
         try:
             self._put_call(call)
         except (CalleeDied, Busy) as error:
             call.resolve(None, _bare(error))
             return
         if timeout is not None:
-            call.final = self.scheduler.now() + timeout
             self.scheduler.wheel.add(call, call.final)
 
 

@@ -39,7 +39,7 @@ key, so asking it becomes a call that waits; that is a layer above, not this cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.errors import ActorError
@@ -272,9 +272,9 @@ class Registry:
         entries = () if holder is None else holder.entries.get(key, ())
         return tuple(entry.value for entry in entries)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> tuple[Entry, ...]:
         """All registrations as they are now, by key, the first registered key first."""
-        return iter([entry for key in self._by_key for entry in self.lookup(key)])
+        return tuple(entry for key in self._by_key for entry in self.lookup(key))
 
     def dispatch(self, key: Hashable, function: Callable[[tuple[Entry, ...]], object]) -> bool:
         """Call `function` once with the entries of `key`; not at all, and False, without any.
@@ -292,7 +292,7 @@ class Registry:
         Raises ActorError if it has ended or lives elsewhere, or none is current.
         """
         subscription = self._subscribers.add(actor_here(self._scheduler, listener))
-        return subscription, tuple(self.entries())
+        return subscription, self.entries()
 
     def unlisten(self, subscription: Subscription) -> bool:
         """End a subscription; its waiting messages are taken back. False if it was over."""

@@ -162,6 +162,7 @@ class Reporter:
     """Counts, logs and hands out reports for one system."""
 
     now: Callable[[], float]
+    note_fatal: Callable[[BaseException], object]
     counters: Counters = field(default_factory=Counters)
     callbacks: list[Callable[[Report], object]] = field(default_factory=list)
     listeners: dict[type, tuple[Callable[[Any], object], ...]] = field(default_factory=dict)
@@ -257,12 +258,21 @@ class Reporter:
 
     def publish(self, report: Report) -> None:
         """Hand `report` to the callbacks for reports and to those who listen to its kind."""
-        _call(tuple(self.callbacks), report)
+        self._call(tuple(self.callbacks), report)
         self.tell(report)
 
     def tell(self, event: object) -> None:
         """Hand `event` to those who listen to its kind; see `actors.events`."""
-        _call(self.listeners.get(type(event), ()), event)
+        self._call(self.listeners.get(type(event), ()), event)
+
+    def _call(self, callbacks: tuple[Callable[[Any], object], ...], event: object) -> None:
+        for callback in callbacks:
+            try:
+                callback(event)
+            except BaseException as error:
+                # Also those: it is called in the midst of the runtime, which must go on to stop.
+                logger.exception("a report callback raised")
+                self.note_fatal(error)
 
     def _log(self, kind: str, text: str, *values: Any, level: int = logging.WARNING) -> None:
         if self._may_log(kind, level):
@@ -285,12 +295,4 @@ class Reporter:
         return True
 
 
-def _call(callbacks: tuple[Callable[[Any], object], ...], event: object) -> None:
-    for callback in callbacks:
-        try:
-            callback(event)
-        except Exception:
-            logger.exception("a report callback raised")
-
-
-protect(Reporter, Zombie, _call)
+protect(Reporter, Zombie)

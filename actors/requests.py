@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Self
 import trio
 
 from actors.actor import local
+from actors.clocks import deadline_after
 from actors.errors import ActorError, Busy, CalleeDied, CallError, WaitTimeout
 from actors.messages import Answer
 from actors.protection import protect
@@ -91,6 +92,8 @@ class Requests:
         scheduler = self._scheduler = target.scheduler
         ticket = _Ticket(label)
         call = RequestCall(scheduler.run.current, target, request, ticket, self)
+        if timeout is not None:
+            call.final = deadline_after(scheduler.now(), timeout)
         self._open[ticket] = call
         try:
             target._put_call(call)
@@ -99,7 +102,6 @@ class Requests:
             call.resolve(None, error)
             return
         if timeout is not None:
-            call.final = scheduler.now() + timeout
             scheduler.wheel.add(call, call.final)
 
     def answer(self, tag: object, value: object, error: BaseException | None) -> None:
@@ -141,7 +143,7 @@ class Requests:
     async def _await(self, wait: Wait, timeout: float | None) -> None:  # noqa: ASYNC109
         scheduler = self._scheduler
         if timeout is not None and scheduler is not None:
-            scheduler.wheel.add(wait, scheduler.now() + timeout)
+            scheduler.wheel.add(wait, deadline_after(scheduler.now(), timeout))
         await wait_for(wait, wait.ref)
 
     def __aiter__(self) -> Self:

@@ -116,7 +116,7 @@ class Scheduler:
         self.table: dict[LocalRef, None] = {}
         self.names = Names()
         self.numbers = itertools.count(1)
-        self.reporter = Reporter(now)
+        self.reporter = Reporter(now, self._note_fatal)
         self.counters = self.reporter.counters
         self.wheel = Wheel(self, now)
         self.idle = False
@@ -186,12 +186,19 @@ class Scheduler:
         binding, self.binding = self.binding, None
         return binding
 
+    def _note_fatal(self, error: BaseException) -> None:
+        self.system.note_fatal(error)
+
     def _arm(self) -> None:
         """Give the calls that the slice has left unanswered their deadlines."""
         now = self.now()
         for call in self.unarmed:
             if not call.done:
-                call.arm(call.final, now)
+                try:
+                    call.arm(call.final, now)
+                except (TypeError, ValueError) as error:
+                    # No number: the fault of this caller alone.
+                    call.resolve(None, error)
         self.unarmed.clear()
 
     def _report_long(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import trio
 
+from actors.clocks import deadline_after
 from actors.errors import WaitTimeout
 from actors.protection import protect
 from actors.run_state import run_state
@@ -59,7 +60,7 @@ class Signal(Generic[T]):
             if current is None or timeout is None:
                 return await self._wait_plain(wait, timeout)
             scheduler = current.scheduler
-            scheduler.wheel.add(wait, scheduler.now() + timeout)
+            scheduler.wheel.add(wait, deadline_after(scheduler.now(), timeout))
             return await wait_for(wait, current)  # type: ignore[return-value]
         finally:
             self._waits.pop(wait, None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from actors.clocks import deadline_after
 from actors.cycles import find_cycle
 from actors.errors import CallCycle, CallTimeout, StopFailed, WaitTimeout
 from actors.lifecycle import join, stop_self, unwind
@@ -58,7 +59,7 @@ async def wait_for_end(target: LocalRef, seconds: float | None) -> ExitReason | 
     current = scheduler.run.current
     wait = join(target)
     if seconds is not None and not wait.done:
-        scheduler.wheel.add(wait, scheduler.now() + seconds)
+        scheduler.wheel.add(wait, deadline_after(scheduler.now(), seconds))
     if current is not None:
         current.waiting = target
     try:

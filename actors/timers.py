@@ -39,6 +39,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from actors.clocks import deadline_after
 from actors.control import control_of
 from actors.envelopes import Envelope
 from actors.errors import ActorError
@@ -208,9 +209,10 @@ def start_timer(
 
 def start_interval(ref: LocalRef, key: Hashable, seconds: float, message: object) -> TimerRef:
     """Set an interval; without a key (None) it has only its `TimerRef`."""
+    due = deadline_after(ref.scheduler.now(), seconds, "an interval is")
     if not 0 < seconds < inf:
         raise ValueError(f"an interval got {seconds!r} seconds; give a finite number above 0")
-    return _set(KeyedTimer(ref, message, key, seconds), ref.scheduler.now() + seconds)
+    return _set(KeyedTimer(ref, message, key, seconds), due)
 
 
 def find_timer(ref: LocalRef, key: Hashable) -> TimerRef | None:
@@ -251,15 +253,20 @@ def set_idle_timeout(ref: LocalRef, seconds: float | None, message: object) -> N
         raise ActorError(
             "a TaskActor has no idle timeout; write 'with trio.move_on_after(s)' around receive()"
         )
-    if seconds is not None and not 0 < seconds < inf:
-        raise ValueError(f"set_idle_timeout got {seconds!r} seconds; give a finite number above 0")
+    due = 0.0
+    if seconds is not None:
+        due = deadline_after(ref.scheduler.now(), seconds, "set_idle_timeout takes")
+        if not 0 < seconds < inf:
+            raise ValueError(
+                f"set_idle_timeout got {seconds!r} seconds; give a finite number above 0"
+            )
     control = control_of(ref)
     if control.idle is not None:
         control.idle.void()
         control.idle = None
     if seconds is not None:
         timer = control.idle = IdleTimer(ref, message, seconds)
-        _set(timer, ref.scheduler.now() + seconds)
+        _set(timer, due)
 
 
 def drop_timers(ref: LocalRef) -> None:
@@ -271,11 +278,11 @@ def drop_timers(ref: LocalRef) -> None:
 
 
 def _deadline(ref: LocalRef, what: str, seconds: float, *, absolute: bool) -> float:
-    if absolute and -inf < seconds < inf:
-        return seconds
-    if not 0 <= seconds < inf:
+    now = 0.0 if absolute else ref.scheduler.now()
+    deadline = deadline_after(now, seconds, f"{what} takes")
+    if not (-inf if absolute else now) <= deadline < inf:
         raise ValueError(f"{what} got {seconds!r} seconds; give a finite number of at least 0")
-    return ref.scheduler.now() + seconds
+    return deadline
 
 
 def check_key(key: Hashable) -> None:

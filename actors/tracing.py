@@ -131,8 +131,9 @@ class Trace:
         if self._callback is not None:
             try:
                 self._callback(event)
-            except Exception:
+            except BaseException as error:
                 logger.exception("the callback of a trace raised; the trace ends")
+                self._scheduler.system.note_fatal(error)
                 self._end("its callback raised")
         if len(self.events) >= self._limit:
             self._end(f"there were {self._limit:,} events")

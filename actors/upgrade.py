@@ -285,7 +285,7 @@ class Move:
 
 def change_code(ref: LocalRef, target: type[Actor]) -> None:
     """Give one actor that is at rest another class; see `System.change_code`."""
-    if getattr(target, "_behaviour", None) is None:
+    if getattr(target, "_behaviour", None) is None or not isinstance(target, type):
         raise TypeError(f"change_code takes a subclass of Actor, not {target!r}")
     if ref.behaviour.run is not None or target._behaviour.run is not None:
         raise UpgradeFailed(f"{ref!r} is or becomes a task actor, whose run() cannot be exchanged")

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from actors.clocks import deadline_after
 from actors.cycles import find_cycle
 from actors.errors import CallCycle, CallTimeout, WaitTimeout
 from actors.protection import protect
@@ -146,7 +147,7 @@ class Call(Wait):
 
     def arm(self, timeout: float | None, now: float) -> None:
         """Put the call's deadline, and before it the cycle check, into the callee's wheel."""
-        self.final = inf if timeout is None else now + timeout
+        self.final = inf if timeout is None else deadline_after(now, timeout)
         self.callee.scheduler.wheel.add(self, min(now + CYCLE_CHECK_S, self.final))
 
     def fire(self, scheduler: Scheduler, /) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 from operator import attrgetter
+from sys import float_info
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 SLOTS_PER_S = 64
 MIN_SLEEP_S = 0.001
 """Deadlines nearer to each other than this may share a wake-up."""
+FAR = int(float_info.max)
+"""The slot of what is too far away to have one of its own."""
 MIN_CROWD = 512
 """Below this many slots, empty ones are left for the timekeeper to find."""
 
@@ -60,8 +63,11 @@ class Wheel:
         return sum(map(len, self._slots.values()))
 
     def add(self, item: Deadline, deadline: float) -> None:
-        """Have ``item.fire`` called at `deadline` (trio's clock)."""
-        number = int(deadline * SLOTS_PER_S)
+        """Have ``item.fire`` called at `deadline` (trio's clock); infinity is never."""
+        try:
+            number = int(deadline * SLOTS_PER_S)
+        except OverflowError:
+            number = FAR if deadline > 0 else 0
         slot = self._slots.get(number)
         if slot is None:
             slot = self._open(number)

@@ -23,6 +23,7 @@ from actors import (
     Normal,
     Reject,
     Request,
+    Requests,
     Signal,
     Stop,
     Unhandled,
@@ -536,3 +537,84 @@ async def test_of_two_replies_the_first_counts_stepped_directly_or_not():
 
         assert await worker.call(Do(ask)) == "first"
         assert system.statistics()["direct_calls"] >= 1
+
+
+@pytest.mark.parametrize("seconds", ["1", float("nan"), [], 10**400])
+async def test_a_timeout_that_is_no_number_is_the_callers_fault_alone(seconds):
+    async with open_system() as system:
+        callee, caller = await system.spawn(Worker), await system.spawn(Worker)
+        with pytest.raises(CalleeDied, match="a timeout is a number of seconds, not"):
+            await caller.call(
+                Do(lambda _: callee.call(Do(lambda worker: worker.sleep(0.01)), timeout=seconds))
+            )
+        with pytest.raises((TypeError, ValueError), match="a timeout is a number of seconds, not"):
+            await callee.call(Do(lambda worker: worker.sleep(0.01)), timeout=seconds)
+        with pytest.raises((TypeError, ValueError), match="a timeout is a number of seconds, not"):
+            await system.suspend(callee, seconds)
+        assert await callee.call(Add(1)) == 2
+
+
+@pytest.mark.parametrize("seconds", [1e308, float("inf")])
+async def test_a_timeout_may_be_longer_than_any_clock(seconds):
+    async with open_system() as system:
+        callee, caller = await system.spawn(Worker), await system.spawn(Worker)
+        nap = Do(lambda worker: worker.sleep(0.01))
+        await caller.call(Do(lambda _: callee.call(nap, timeout=seconds)))
+        await callee.call(nap, timeout=seconds)
+        callee.cast(nap)
+        await system.get_state(callee, seconds)
+        with pytest.raises(CallTimeout):
+            await callee.call(nap, timeout=-seconds)
+
+
+async def test_what_is_no_call_error_is_not_for_reject():
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+
+        def refuse(_):
+            raise Reject(ValueError("no"))
+
+        requests = Requests()
+        requests.send(ref, DoSync(refuse))
+        answer = await requests.next()
+        assert "Reject takes a CallError" in str(answer.error)
+
+
+async def test_what_is_no_reason_is_not_for_stop():
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+
+        def end(_):
+            raise Stop("done")
+
+        with pytest.raises(CalleeDied, match="Stop takes an ExitReason such as Normal"):
+            await ref.call(DoSync(end))
+
+
+def test_a_handler_that_nobody_would_run_is_refused():
+    with pytest.raises(TypeError, match="contains yield, so nobody would run it"):
+
+        @on(int)
+        def handler(self, message):
+            yield message
+
+    with pytest.raises(TypeError, match="contains yield, so nobody would run it"):
+
+        @on(int)
+        async def other(self, message):
+            yield message
+
+
+async def test_a_failure_of_one_system_leaves_the_others_of_this_run_alone(monkeypatch):
+    async def fail_inside_the_runtime():
+        async with open_system() as system:
+            ref = await system.spawn(Worker)
+            ref.cast(DoSync(lambda _: 1 / 0))
+            await trio.sleep_forever()
+
+    with monkeypatch.context() as patch, pytest.raises(TypeError, match="not callable"):
+        patch.setattr("actors.outcomes.reason_of", None)
+        await fail_inside_the_runtime()
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        assert await ref.call(Add(1)) == 2

@@ -6,6 +6,7 @@ import gc
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actors import (
     Actor,
@@ -14,6 +15,7 @@ from actors import (
     CrashReport,
     DeadLetter,
     Killed,
+    Shutdown,
     Started,
     StartFailed,
     Stopped,
@@ -189,3 +191,58 @@ async def test_kinds_must_be_named():
             system.on_event(print, "started")
         with pytest.raises(ValueError, match="at least 1"):
             system.events(Started, size=0)
+
+
+async def test_who_waits_for_the_next_event_hears_that_the_stream_is_closed():
+    async with open_system() as system, trio.open_nursery() as nursery:
+        stream, other = system.events(Started), system.events(Started)
+        seen = []
+
+        async def read():
+            seen.extend([event async for event in stream])
+
+        async def receive():
+            with pytest.raises(ActorError, match="has been closed"):
+                await other.receive()
+
+        nursery.start_soon(read)
+        nursery.start_soon(receive)
+        await wait_all_tasks_blocked()
+        stream.close()
+        other.close()
+    assert seen == []
+
+
+async def test_a_callback_that_follows_twice_is_told_once_after_one_has_ended():
+    async with open_system() as system:
+        seen = []
+        undo = system.on_event(seen.append, Started)
+        system.on_event(seen.append, Started)
+        await system.spawn(Worker)
+        undo()
+        undo()
+        await system.spawn(Worker)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+async def test_an_interrupt_in_a_callback_stops_the_system_in_order(error):
+    ended = []
+
+    class Last(Actor):
+        trap_exit = True
+
+        def terminate(self, reason):
+            ended.append(reason)
+
+    def report(_):
+        raise error
+
+    with pytest.raises(error), trio.fail_after(5):
+        async with open_system() as system:
+            await system.spawn(Last)
+            system.on_report(report)
+            ref = await system.spawn(Worker)
+            ref.cast(DoSync(lambda _: 1 / 0))
+            await trio.sleep_forever()
+    assert ended == [Shutdown()]

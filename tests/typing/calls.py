@@ -83,3 +83,11 @@ async def system() -> None:
         dynamic = await system.spawn(DynamicSupervisor)
         assert_type(await dynamic.call(StartChild(spec)), Ref)
         assert_type(await supervisor.call(CountChildren()), ChildCounts)
+
+
+async def kept(system: System) -> list[object]:
+    """Where any object will do, as for print, a call is what it is elsewhere."""
+    counter = await system.spawn(Counter, 0)
+    things: list[object] = [await counter.call(Names())]
+    things.append(await counter.call(Add(1)))
+    return things
