@@ -89,7 +89,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	@touch $@
 
 docs: $(VENV)/.installed-docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo 'The site is in out/site; to read it: $(BIN)/python -m http.server -d out/site'
 
 $(VENV)/.installed-bench: $(VENV)/.installed

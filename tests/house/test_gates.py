@@ -48,7 +48,9 @@ def test_whatever_is_installed_is_pinned_in_that_version():
 
 def test_every_dependency_named_in_the_project_is_pinned_and_has_a_lower_bound():
     project = PROJECT["project"]
-    for wanted in project["dependencies"] + project["optional-dependencies"]["test"]:
+    for wanted in project["dependencies"] + [
+        each for extra in project["optional-dependencies"].values() for each in extra
+    ]:
         name = re.match(r"[A-Za-z0-9_.-]+", wanted)[0]
         assert canonical(name) in pins(), wanted
         assert ">=" in wanted, wanted
