@@ -25,8 +25,24 @@ around both; `Registry` and `Groups` find actors by keys and by the groups they 
 """
 
 from actors.actor import Actor
-from actors.agent import Agent, AgentGet, AgentGetAndUpdate, AgentUpdate
-from actors.aliases import Alias
+from actors.behaviours.agent import Agent, AgentGet, AgentGetAndUpdate, AgentUpdate
+from actors.behaviours.state_machine import StateMachine, on_enter
+from actors.behaviours.task_actor import TaskActor
+from actors.behaviours.tasks import (
+    Task,
+    TaskFailed,
+    TaskOutcome,
+    TaskStream,
+    TimedOut,
+    start_task,
+    stream_tasks,
+)
+from actors.behaviours.timers import TimerRef
+from actors.calling.multicall import MultiReply, abcast, multi_call
+from actors.calling.reply import ReplyTo
+from actors.calling.requests import Requests
+from actors.embedding.portal import Portal
+from actors.embedding.thread_system import open_system_in_thread
 from actors.errors import (
     ActorError,
     AlreadyStarted,
@@ -47,26 +63,13 @@ from actors.errors import (
     UpgradeFailed,
     WaitTimeout,
 )
-from actors.events import (
-    CollectorPause,
-    DeadLetter,
-    EventStream,
-    EventSubscription,
-    Started,
-    Stopped,
-)
-from actors.groups import Groups, Joined, Left
 from actors.handlers import on
-from actors.inspection import ActorStatus
-from actors.links import MonitorRef
-from actors.mailbox_rules import MailboxPolicy
+from actors.lifecycle.links import MonitorRef
+from actors.mailboxes.rules import MailboxPolicy
 from actors.messages import NO_REPLY, Answer, Down, Exit, NoReply, Request, Timeout
-from actors.metrics import Metric
-from actors.multicall import MultiReply, abcast, multi_call
-from actors.portal import Portal
-from actors.reasons import Crashed, ExitReason, Ignored, Killed, NoProc, Normal, Shutdown
-from actors.ref import LocalRef, Ref
-from actors.registrations import (
+from actors.naming.aliases import Alias
+from actors.naming.groups import Groups, Joined, Left
+from actors.naming.registrations import (
     AlreadyRegistered,
     Entry,
     NotRegistered,
@@ -74,31 +77,28 @@ from actors.registrations import (
     Unregistered,
     ValueUpdated,
 )
-from actors.registry import Registry
-from actors.reply import ReplyTo
-from actors.reports import CrashReport, LongHandler, MailboxAlarm, Report, ZombieReport
-from actors.requests import Requests
-from actors.signals import Signal
-from actors.state_machine import StateMachine, on_enter
-from actors.statistics import ActorStatistics, LogEvent
-from actors.subscriptions import Change, FellBehind, Subscription
-from actors.system import System, open_system
-from actors.task_actor import TaskActor
-from actors.tasks import (
-    Task,
-    TaskFailed,
-    TaskOutcome,
-    TaskStream,
-    TimedOut,
-    start_task,
-    stream_tasks,
+from actors.naming.registry import Registry
+from actors.naming.subscriptions import Change, FellBehind, Subscription
+from actors.naming.via import Via
+from actors.observing.events import (
+    CollectorPause,
+    DeadLetter,
+    EventStream,
+    EventSubscription,
+    Started,
+    Stopped,
 )
-from actors.thread_system import open_system_in_thread
-from actors.timers import TimerRef
-from actors.tracing import Trace
-from actors.tree import Node
-from actors.upgrade import UpgradeReport
-from actors.via import Via
+from actors.observing.inspection import ActorStatus
+from actors.observing.metrics import Metric
+from actors.observing.reports import CrashReport, LongHandler, MailboxAlarm, Report, ZombieReport
+from actors.observing.statistics import ActorStatistics, LogEvent
+from actors.observing.tracing import Trace
+from actors.observing.tree import Node
+from actors.reasons import Crashed, ExitReason, Ignored, Killed, NoProc, Normal, Shutdown
+from actors.ref import LocalRef, Ref
+from actors.scheduling.signals import Signal
+from actors.system import System, open_system
+from actors.upgrading.upgrade import UpgradeReport
 
 __all__ = [
     "NO_REPLY",

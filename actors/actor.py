@@ -23,32 +23,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from actors import links as _links
-from actors import stash as _stash
-from actors import timers as _timers
-from actors.aliases import Alias
-from actors.clocks import deadline_after
+from actors.behaviours import timers as _timers
+from actors.calling.reply import ReplyTo, reply_to
 from actors.errors import ActorError
 from actors.handlers import Behaviour
-from actors.hibernation import ask_to_hibernate
-from actors.lifecycle import send_exit, send_kill, start, stop_self
-from actors.mailbox import push_front
+from actors.lifecycle import links as _links
+from actors.lifecycle.hibernation import ask_to_hibernate
+from actors.lifecycle.start_and_end import send_exit, send_kill, start, stop_self
+from actors.mailboxes import stash as _stash
+from actors.mailboxes.mailbox import push_front
 from actors.messages import Timeout
-from actors.protection import protect
+from actors.naming.aliases import Alias
+from actors.observing.summaries import attributes
 from actors.reasons import ExitReason, NoProc, Normal
 from actors.ref import QUEUED, LocalRef, Ref
-from actors.reply import ReplyTo, reply_to
-from actors.summaries import attributes
-from actors.waits import Sleep, wait_for
+from actors.scheduling.clocks import deadline_after
+from actors.scheduling.protection import protect
+from actors.scheduling.waits import Sleep, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from actors.links import MonitorRef
-    from actors.mailbox_rules import MailboxPolicy
+    from actors.behaviours.timers import TimerRef
+    from actors.lifecycle.links import MonitorRef
+    from actors.mailboxes.rules import MailboxPolicy
     from actors.messages import NoReply
     from actors.system import System
-    from actors.timers import TimerRef
 
 _TIMEOUT: Final = Timeout()
 
@@ -65,11 +65,13 @@ class Actor:
     """Messages that may wait; what happens to more of them is said by ``mailbox_policy``."""
 
     mailbox_policy: ClassVar[MailboxPolicy] = "drop_new"
-    """What a full mailbox does: "block", "drop_new", "drop_old", "reject"; see `actors.overflow`.
-    With the default casts are dropped and counted, and calls fail with `Busy`."""
+    """What a full mailbox does: "block", "drop_new", "drop_old", "reject";
+    see `actors.mailboxes.overflow`. With the default casts are dropped and counted, and calls fail
+    with `Busy`."""
 
     mailbox_alarm: ClassVar[int | Literal["half"] | None] = "half"
-    """The message that finds so many others waiting raises the mailbox alarm; see `actors.alarms`.
+    """The message that finds so many others waiting raises the mailbox alarm, see
+    `actors.mailboxes.alarms`.
     "half": half of ``mailbox_limit``. None: there is no alarm."""
 
     stash_limit: ClassVar[int] = 1_000
@@ -79,7 +81,8 @@ class Actor:
     """Whether exit signals of linked actors become `Exit` messages instead of ending this actor."""
 
     hibernate_after: ClassVar[float | None] = None
-    """Seconds without a message after which the state is packed away; see `actors.hibernation`."""
+    """Seconds without a message after which the state is packed away; see
+    `actors.lifecycle.hibernation`."""
 
     _behaviour: ClassVar[Behaviour]
 
@@ -100,7 +103,9 @@ class Actor:
         """Override to take over the state that `dehydrate` has packed."""
 
     def hibernate(self) -> None:
-        """Pack the state away after this message, until the next; see `actors.hibernation`.
+        """Pack the state away after this message, until the next.
+
+        See `actors.lifecycle.hibernation`.
 
         Raises:
             ActorError: the class does not say how, by ``dehydrate`` and ``rehydrate``.
@@ -213,7 +218,7 @@ class Actor:
     def send_after(
         self, seconds: float, message: object, *, to: Ref | None = None, absolute: bool = False
     ) -> TimerRef:
-        """Send `message` in `seconds`, to this actor or to another; see `actors.timers`.
+        """Send `message` in `seconds`, to this actor or to another; see `actors.behaviours.timers`.
 
         It belongs to the actor that gets the message, and is dropped when that one ends first. With
         `absolute`, `seconds` is a time of trio's clock.
@@ -266,7 +271,7 @@ class Actor:
         _timers.set_idle_timeout(self.ref, seconds, message)
 
     def stash(self) -> NoReply:
-        """Put the message in hand aside until `unstash_all`; see `actors.stash`.
+        """Put the message in hand aside until `unstash_all`; see `actors.mailboxes.stash`.
 
         The handler of a call returns what this returns. With ``stash_limit`` messages put aside, a
         call fails with `Busy` and any other message is dropped and counted.

@@ -25,7 +25,7 @@ Contract:
   runtime), the task that opened it is cancelled inside the block; the block then ends quietly, or
   with that failure, as a block of `open_system` does.
 * Several systems may be open in one loop; they share its trio run and nothing else.
-* Signal handlers, wakeup fd and logging stay the host's (`actors.guest_run` has the details).
+* Signal handlers, wakeup fd and logging stay the host's (`actors.embedding.guest_run` says how).
   Ctrl-C is what the host makes of it: under ``asyncio.run`` it cancels the main task, and so the
   block.
 
@@ -47,21 +47,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import outcome
 import trio
 
-from actors.cycles import MAX_FOLLOWED, find_cycle
+from actors.embedding.guest_run import GuestRun, finish
+from actors.embedding.outside import Outsider, call_from_outside, run_from_outside
 from actors.errors import ActorError, CallCycle
-from actors.guest_run import GuestRun, finish
-from actors.outside import Outsider, call_from_outside, run_from_outside
-from actors.protection import protect
+from actors.lifecycle.ties import tie, untie
 from actors.ref import CALL_TIMEOUT_S, LocalRef, Ref
+from actors.scheduling.cycles import MAX_FOLLOWED, find_cycle
+from actors.scheduling.protection import protect
+from actors.scheduling.waits import Wait, wait_for
 from actors.system import STOP_TIMEOUT_S, System, open_system
-from actors.ties import tie, untie
-from actors.waits import Wait, wait_for
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.embedding.portal import Portal
     from actors.messages import Request
-    from actors.portal import Portal
-    from actors.waits import RequestCall
+    from actors.scheduling.waits import RequestCall
 
 R = TypeVar("R")
 Task = asyncio.Task[Any]

@@ -11,16 +11,16 @@ from collections.abc import Callable, Coroutine, Hashable
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
-from actors.hibernation import Hibernation, hibernation_of, start_drowsing
-from actors.mailbox_rules import MailboxRules
+from actors.lifecycle.hibernation import Hibernation, hibernation_of, start_drowsing
+from actors.mailboxes.rules import MailboxRules
 from actors.messages import NoReply, Request
-from actors.protection import expose
-from actors.versions import adopt
+from actors.scheduling.protection import expose
+from actors.upgrading.versions import adopt
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.observing.statistics import LogEvent
     from actors.ref import LocalRef
-    from actors.statistics import LogEvent
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -132,12 +132,12 @@ class Behaviour:
 
     ``coroutines`` holds the handlers that are ``async def``, ``handlers`` all others;
     ``catch_all``, if there is one, handles all messages that have no handler, calls included;
-    ``rest_limit`` is how many messages may wait beside the oldest before `actors.overflow` is asked
-    what to do, because of the bound (``mailbox_limit``), of the mark of the mailbox alarm
-    (``alarm``), or always. ``prepare``, if there is one, is run for each new actor. ``hibernation``
-    is None if its actors cannot hibernate. ``successor`` is the next version of the class, and
-    ``adopted`` the other versions of message classes that have been entered into ``handlers``; see
-    `actors.versions`.
+    ``rest_limit`` is how many messages may wait beside the oldest before
+    `actors.mailboxes.overflow` is asked what to do, because of the bound (``mailbox_limit``), of
+    the mark of the mailbox alarm (``alarm``), or always. ``prepare``, if there is one, is run
+    for each new actor. ``hibernation`` is None if its actors cannot hibernate. ``successor`` is the
+    next version of the class, and ``adopted`` the other versions of message classes that have
+    been entered into ``handlers``; see `actors.upgrading.versions`.
     """
 
     __slots__ = (

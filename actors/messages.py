@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from actors.errors import CallError
-    from actors.links import MonitorRef
+    from actors.lifecycle.links import MonitorRef
     from actors.reasons import ExitReason
     from actors.ref import Ref
 

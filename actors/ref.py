@@ -20,26 +20,26 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
-from actors import overflow
-from actors._trio_internals import LOCK_OWNERS
-from actors.alarms import note_length
-from actors.clocks import deadline_after
-from actors.control import Control
-from actors.cycles import MAX_FOLLOWED, find_cycle
 from actors.errors import Busy, CallCycle, CalleeDied
-from actors.mailbox import EMPTY, append, length
+from actors.mailboxes import overflow
+from actors.mailboxes.alarms import note_length
+from actors.mailboxes.mailbox import EMPTY, append, length
 from actors.messages import Answer, Request
-from actors.protection import protect
 from actors.reasons import ExitReason, NoProc, bounded
-from actors.waits import Call, RequestCall, give_way, park, wait_in_task
+from actors.scheduling._trio_internals import LOCK_OWNERS
+from actors.scheduling.clocks import deadline_after
+from actors.scheduling.control import Control
+from actors.scheduling.cycles import MAX_FOLLOWED, find_cycle
+from actors.scheduling.protection import protect
+from actors.scheduling.waits import Call, RequestCall, give_way, park, wait_in_task
 
 if TYPE_CHECKING:
     from actors.actor import Actor
     from actors.errors import CallError
     from actors.handlers import Behaviour
-    from actors.scheduler import Scheduler
-    from actors.ties import Ties
-    from actors.turns import Turn
+    from actors.lifecycle.ties import Ties
+    from actors.scheduling.scheduler import Scheduler
+    from actors.scheduling.turns import Turn
 
 R = TypeVar("R")
 

@@ -25,33 +25,40 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors import _trio_internals
 from actors.actor import local
-from actors.clocks import is_simulated, stopwatch, trio_clock
-from actors.collector import Collector
-from actors.driver import Tasks
-from actors.events import DEFAULT_SIZE, EventStream, EventSubscription, listen
-from actors.inspection import Inspection, at_pause
-from actors.lifecycle import end_by_system, finalize, join, send_exit, send_kill, start
-from actors.metrics import Metric, metrics_of
-from actors.portal import Portal
-from actors.protection import protect
+from actors.embedding.portal import Portal
+from actors.lifecycle.start_and_end import (
+    end_by_system,
+    finalize,
+    join,
+    send_exit,
+    send_kill,
+    start,
+)
+from actors.lifecycle.stopping import stop_and_wait
+from actors.lifecycle.ties import untie
+from actors.naming.subscriptions import actor_here, check_alive
+from actors.observing.events import DEFAULT_SIZE, EventStream, EventSubscription, listen
+from actors.observing.inspection import Inspection, at_pause
+from actors.observing.metrics import Metric, metrics_of
 from actors.reasons import ExitReason, Killed, Normal
 from actors.ref import CALL_TIMEOUT_S
-from actors.run_state import run_state
-from actors.scheduler import Scheduler
-from actors.stopping import stop_and_wait
-from actors.subscriptions import actor_here, check_alive
-from actors.ties import untie
-from actors.upgrade import UPGRADE_TIMEOUT_S, UpgradeReport, change_code, upgrade
-from actors.waits import wait_for
+from actors.scheduling import _trio_internals
+from actors.scheduling.clocks import is_simulated, stopwatch, trio_clock
+from actors.scheduling.collector import Collector
+from actors.scheduling.driver import Tasks
+from actors.scheduling.protection import protect
+from actors.scheduling.run_state import run_state
+from actors.scheduling.scheduler import Scheduler
+from actors.scheduling.waits import wait_for
+from actors.upgrading.upgrade import UPGRADE_TIMEOUT_S, UpgradeReport, change_code, upgrade
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from actors.actor import Actor
+    from actors.observing.reports import Report
     from actors.ref import LocalRef, Ref
-    from actors.reports import Report
 
 STOP_TIMEOUT_S = 10.0
 KILL_TIMEOUT_S = 2.0
@@ -162,7 +169,7 @@ class System(Inspection):
         """Load new versions of running modules and bring their actors over, all or none.
 
         Living actors keep their state, adapted by ``code_change``; messages wait meanwhile. See
-        `actors.upgrade` for the protocol and its limits.
+        `actors.upgrading.upgrade` for the protocol and its limits.
 
         Args:
             modules: full names, whose source is loaded anew, bases before what derives from them;
@@ -209,7 +216,7 @@ class System(Inspection):
         }
 
     def metrics(self, *, per_class: bool = False) -> Iterator[Metric]:
-        """The same as `Metric` values, for an exporter; see `actors.metrics`.
+        """The same as `Metric` values, for an exporter; see `actors.observing.metrics`.
 
         With `per_class` also how many actors of each class live, at most 1,000 classes.
         """
@@ -224,8 +231,8 @@ class System(Inspection):
     def on_event(self, callback: Callable[[Any], object], *kinds: type) -> Callable[[], None]:
         """Have `callback` called with each event of these kinds; returns what removes it again.
 
-        The kinds are classes, those of `actors.events` or of any report. See there what a callback
-        may do. Raises TypeError if none is named.
+        The kinds are classes, those of `actors.observing.events` or of any report. See there
+        what a callback may do. Raises TypeError if none is named.
         """
         return listen(self._scheduler, callback, kinds)
 
@@ -297,7 +304,7 @@ async def open_system(
         deterministic: end slices by counts only, never by time, so that a seed replays the same
             history. Default: whether trio runs on a `MockClock`.
         tune_collector: adapt Python's garbage collector to very many actors while the system is
-            open (see `actors.collector`); it is the process's, hence off by default.
+            open (see `actors.scheduling.collector`); it is the process's, hence off by default.
         stop_timeout: seconds for the orderly stop; then everything is killed.
     """
     _trio_internals.check()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import trio
 
 from actors import NO_REPLY, Actor, NoReply, Ref, Request, on, open_system
-from actors.reply import ReplyTo
+from actors.calling.reply import ReplyTo
 from bench.harness import Bar, Comparison, Figure, Run
 from bench.peers import OTP
 from supervision import (

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from actors import NO_REPLY, Actor, NoReply, Ref, Request, System, on, open_system
-from actors.reply import ReplyTo
+from actors.calling.reply import ReplyTo
 from bench.machine import rss_bytes
 from supervision import ChildSpec, DynamicSupervisor, StartChild
 

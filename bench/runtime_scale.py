@@ -23,7 +23,7 @@ from random import Random
 from typing import ClassVar
 
 from actors import NO_REPLY, Actor, NoReply, Ref, Request, System, on, open_system
-from actors.reply import ReplyTo
+from actors.calling.reply import ReplyTo
 from bench.harness import Bar, Figure, Run
 from bench.machine import rss_bytes
 from supervision import ChildSpec, DynamicSupervisor, StartChild

@@ -66,9 +66,9 @@ from actors import (
     System,
     on,
 )
-from actors.links import Watch
-from actors.protection import protect
-from actors.ties import tie
+from actors.lifecycle.links import Watch
+from actors.lifecycle.ties import tie
+from actors.scheduling.protection import protect
 from supervision.child_spec import ChildDefaults, ChildSpec, check_child
 from supervision.decision import RESTARTS, Restart
 from supervision.flags import FlagError

@@ -34,10 +34,10 @@ from math import isfinite
 from typing import Any, ClassVar, Final
 
 from actors import NO_REPLY, Actor, CallError, Down, Exit, ExitReason, Reject, TimerRef, on
-from actors.protection import protect
+from actors.calling.reply import ReplyTo
+from actors.lifecycle.starting import Started
 from actors.ref import LocalRef
-from actors.reply import ReplyTo
-from actors.starting import Started
+from actors.scheduling.protection import protect
 from supervision.budget import Budget
 from supervision.child_spec import (
     AutoShutdown,

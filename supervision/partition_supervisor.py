@@ -34,7 +34,7 @@ from hashlib import blake2b
 from typing import Any, Final, cast
 
 from actors import Actor, ActorError, LocalRef, Ref, Reject, System, Via
-from actors.protection import protect
+from actors.scheduling.protection import protect
 from supervision.child_spec import ChildSpec, ChildSpecError, check_child
 from supervision.flags import FlagError, Strategy
 from supervision.requests import DeleteChild, StartChild, UnsupportedRequest

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors import Actor, CallError, ExitReason, Shutdown, StartFailed
-from actors.lifecycle import start
+from actors.lifecycle.start_and_end import start
+from actors.lifecycle.starting import begin_start
 from actors.reasons import Ignored, crashed
 from actors.ref import LocalRef
-from actors.starting import begin_start
 from supervision.child_spec import ChildSpec
 
 IGNORED: Final = Ignored()
@@ -45,7 +45,7 @@ def start_again(
     name: object = None,
     extra: tuple[Any, ...] = (),
 ) -> tuple[LocalRef, bool]:
-    """Start a linked child without waiting for a slow ``init``; see `actors.starting`.
+    """Start a linked child without waiting for a slow ``init``; see `actors.lifecycle.starting`.
 
     Returns the child and whether it has started; if not, the supervisor gets a `Started`. If
     the scheduler's ``binding`` is set afterwards, the supervisor has to give way before it does

@@ -31,7 +31,7 @@ from math import inf
 from typing import Final
 
 from actors import Actor, ExitReason, Killed, Normal, Shutdown
-from actors.lifecycle import end_at_once
+from actors.lifecycle.start_and_end import end_at_once
 from actors.ref import LocalRef
 from supervision.child_spec import ChildSpec
 from supervision.waiting import ended, give_way

@@ -39,11 +39,11 @@ from collections.abc import Hashable, Iterable
 from typing import Any, ClassVar, Final, Literal
 
 from actors import Actor, CallError, Exit, ExitReason, Reject, Stop, on
+from actors.behaviours.timers import TimerRef
 from actors.errors import AlreadyStarted
-from actors.protection import protect
+from actors.lifecycle.starting import Started
 from actors.ref import LocalRef
-from actors.starting import Started
-from actors.timers import TimerRef
+from actors.scheduling.protection import protect
 from supervision.budget import Budget
 from supervision.child_spec import (
     AutoShutdown,

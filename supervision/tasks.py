@@ -22,9 +22,9 @@ from functools import partial
 from typing import Any, Final, Literal, TypeVar, TypeVarTuple, cast, overload
 
 from actors import Actor, LocalRef, Ref, Task, TaskStream
-from actors.lifecycle import send_exit
+from actors.behaviours.tasks import MAX_CONCURRENCY, TaskRun
+from actors.lifecycle.start_and_end import send_exit
 from actors.ref import CALL_TIMEOUT_S
-from actors.tasks import MAX_CONCURRENCY, TaskRun
 from supervision.child_spec import ChildSpec, ShutdownTime
 from supervision.decision import Restart
 from supervision.requests import StartChild

@@ -11,10 +11,10 @@ from typing import Any, cast
 
 from actors import Actor, ExitReason
 from actors.errors import WaitTimeout
-from actors.lifecycle import join
+from actors.lifecycle.start_and_end import join
+from actors.lifecycle.ties import untie
 from actors.ref import LocalRef
-from actors.ties import untie
-from actors.waits import Wait, park, wait_for
+from actors.scheduling.waits import Wait, park, wait_for
 
 
 async def ended(waiter: Actor, ref: LocalRef, deadline: float) -> ExitReason | None:

@@ -25,14 +25,14 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from actors.actor import local
+from actors.calling.reply import DIRECT
 from actors.errors import ActorError
 from actors.handlers import Behaviour
-from actors.mailbox import push_front
+from actors.mailboxes.mailbox import push_front
 from actors.messages import NO_REPLY
 from actors.ref import QUEUED, LocalRef
-from actors.reply import DIRECT
+from actors.scheduling.waits import Call
 from actors.testing.matching import ANYTHING, describe, matches
-from actors.waits import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from actors.links import MonitorRef, links_of
-from actors.summaries import summary
+from actors.behaviours.timers import timers_of
+from actors.lifecycle.links import MonitorRef, links_of
+from actors.lifecycle.ties import tied
+from actors.observing.summaries import summary
+from actors.scheduling.turns import Phase
+from actors.scheduling.waits import Call, Receive
 from actors.testing.faults import FaultyBehaviour
-from actors.ties import tied
-from actors.timers import timers_of
-from actors.turns import Phase
-from actors.waits import Call, Receive
 
 if TYPE_CHECKING:
     from actors.ref import LocalRef

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Final
 
+from actors.observing.summaries import summary
 from actors.reasons import Crashed, ExitReason, crashed
-from actors.summaries import summary
 
 MAX_SHOWN: Final = 8
 """Messages that a failure's text shows."""

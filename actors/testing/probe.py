@@ -33,15 +33,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 import trio
 
-from actors import links as _links
 from actors.actor import Actor, local
+from actors.calling.reply import DIRECT
 from actors.errors import ActorError, CallError
 from actors.handlers import Behaviour
-from actors.lifecycle import join
+from actors.lifecycle import links as _links
+from actors.lifecycle.start_and_end import join
+from actors.lifecycle.ties import untie
 from actors.messages import NO_REPLY
-from actors.protection import protect
 from actors.ref import LocalRef, Ref
-from actors.reply import DIRECT
+from actors.scheduling.protection import protect
+from actors.scheduling.waits import Call, wait_in_task
 from actors.testing.matching import (
     ANYTHING,
     ExpectationFailed,
@@ -50,15 +52,13 @@ from actors.testing.matching import (
     listed,
     matches,
 )
-from actors.ties import untie
-from actors.waits import Call, wait_in_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from actors.calling.reply import ReplyTo
     from actors.messages import Request
     from actors.reasons import ExitReason
-    from actors.reply import ReplyTo
     from actors.system import System
 
 M = TypeVar("M")

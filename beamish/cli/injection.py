@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from actors import Crashed
-from actors.reports import CrashReport
+from actors.observing.reports import CrashReport
 from beamish.messenger.faults import CrashInjector, InjectedCrash
 from beamish.replay.histogram import Histogram
 from supervision.reports import SupervisorReport

@@ -9,8 +9,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors import MailboxAlarm, on, open_system
-from actors.mailbox import take
-from actors.reports import LOG_BURST
+from actors.mailboxes.mailbox import take
+from actors.observing.reports import LOG_BURST
 from tests.actors.kit import Add, Do, Note, Worker, seen
 
 

@@ -613,7 +613,7 @@ async def test_a_failure_of_one_system_leaves_the_others_of_this_run_alone(monke
             await trio.sleep_forever()
 
     with monkeypatch.context() as patch, pytest.raises(TypeError, match="not callable"):
-        patch.setattr("actors.outcomes.reason_of", None)
+        patch.setattr("actors.scheduling.outcomes.reason_of", None)
         await fail_inside_the_runtime()
     async with open_system() as system:
         ref = await system.spawn(Worker)

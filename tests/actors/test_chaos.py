@@ -31,10 +31,10 @@ from actors import (
     Signal,
     StartFailed,
     Stop,
-    _trio_internals,
     on,
     open_system,
 )
+from actors.scheduling import _trio_internals
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import weakref
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
-from actors import Actor, collector, open_system
-from actors.collector import THRESHOLDS
+from actors import Actor, open_system
+from actors.scheduling import collector
+from actors.scheduling.collector import THRESHOLDS
 from tests.actors.kit import Do, Worker
 
 

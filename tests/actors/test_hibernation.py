@@ -29,8 +29,8 @@ from actors import (
     on,
     open_system,
 )
-from actors.freezing import freeze, is_at_rest, thaw
 from actors.ref import ASLEEP, STATUS_NAMES
+from actors.upgrading.freezing import freeze, is_at_rest, thaw
 from tests.actors.kit import Add, Do, DoSync, Get, Note, Worker
 
 

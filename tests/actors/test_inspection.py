@@ -21,7 +21,7 @@ from actors import (
     on,
     open_system,
 )
-from actors.summaries import MAX_STATE
+from actors.observing.summaries import MAX_STATE
 from tests.actors.kit import Add, Do, DoSync, Get, Note, Worker, seen
 
 

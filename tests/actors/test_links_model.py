@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Crashed, Down, Exit, Killed, NoProc, Normal, Shutdown, open_system
-from actors.control import control_of
-from actors.links import links_of
+from actors.lifecycle.links import links_of
+from actors.scheduling.control import control_of
 from tests.actors.kit import Worker
 
 SIZE = 4

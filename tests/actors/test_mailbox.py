@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import Actor, Answer, CallError, Request, on, open_system
-from actors.mailbox import EMPTY, append, length, prepend, push_front, take, take_all
+from actors.mailboxes.mailbox import EMPTY, append, length, prepend, push_front, take, take_all
 
 
 class FakeScheduler:

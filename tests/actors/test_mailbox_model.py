@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Actor, Busy, CalleeDied, MailboxAlarm, Request, on, open_system
-from actors.overflow import senders_waiting
+from actors.mailboxes.overflow import senders_waiting
 
 COUNTERS = (
     "dropped",

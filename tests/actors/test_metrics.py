@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import fields
 
 from actors import open_system
-from actors.metrics import COUNTERS, GAUGES, TIMES
-from actors.reports import Counters
+from actors.observing.metrics import COUNTERS, GAUGES, TIMES
+from actors.observing.reports import Counters
 from tests.actors.kit import DoSync, Get, Note, Worker
 
 

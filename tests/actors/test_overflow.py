@@ -22,8 +22,8 @@ from actors import (
     on,
     open_system,
 )
-from actors.overflow import senders_waiting
-from actors.queues import SLACK
+from actors.mailboxes.overflow import senders_waiting
+from actors.mailboxes.queues import SLACK
 from tests.actors.kit import Add, Do, DoSync, Get, Note, Worker, seen
 
 POLICIES = ("block", "drop_new", "drop_old", "reject")

@@ -24,7 +24,7 @@ from actors import (
     open_system,
     open_system_in_thread,
 )
-from actors import portal as portal_module
+from actors.embedding import portal as portal_module
 from tests.actors.kit import Add, Do, Get, Note, Worker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,7 +162,7 @@ def test_an_error_at_the_start_is_raised_where_the_block_is_entered(monkeypatch)
     def check():
         raise LookupError("trio has changed")
 
-    monkeypatch.setattr("actors._trio_internals.check", check)
+    monkeypatch.setattr("actors.scheduling._trio_internals.check", check)
     before = threading.active_count()
     with pytest.raises(LookupError, match="trio has changed"), open_system_in_thread():
         raise AssertionError("not entered")

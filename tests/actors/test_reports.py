@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import pytest
 import trio
 
-from actors import Crashed, CrashReport, Shutdown, open_system, reports
+from actors import Crashed, CrashReport, Shutdown, open_system
+from actors.observing import reports
+from actors.observing.reports import LOG_BURST
+from actors.observing.summaries import MAX_TEXT as MAX_SUMMARY
+from actors.observing.summaries import summary
+from actors.observing.tracebacks import MAX_TEXT as MAX_TRACEBACK
+from actors.observing.tracebacks import Trace
 from actors.reasons import MAX_TEXT, bounded, crashed
-from actors.reports import LOG_BURST
-from actors.summaries import MAX_TEXT as MAX_SUMMARY
-from actors.summaries import summary
-from actors.tracebacks import MAX_TEXT as MAX_TRACEBACK
-from actors.tracebacks import Trace
 from tests.actors.kit import Add, Do, DoSync, Note, Worker
 
 

@@ -27,10 +27,10 @@ from actors import (
     TaskActor,
     on,
     open_system,
-    stash,
-    task_actor,
 )
-from actors.selective import type_of
+from actors.behaviours import task_actor
+from actors.mailboxes import stash
+from actors.mailboxes.selective import type_of
 from tests.actors.kit import Do, DoSync, Note, Worker, seen
 
 

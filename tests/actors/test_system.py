@@ -17,7 +17,8 @@ import trio.lowlevel
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from actors import Actor, CallError, Signal, TaskActor, _trio_internals, on, open_system
+from actors import Actor, CallError, Signal, TaskActor, on, open_system
+from actors.scheduling import _trio_internals
 from tests.actors.kit import Add, Do, DoSync, Note, Worker
 
 

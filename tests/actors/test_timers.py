@@ -1,4 +1,4 @@
-"""Timers: each promise of `actors.timers` by itself, and all together against a model."""
+"""Timers: each promise of `actors.behaviours.timers` alone, and all together against a model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Each private name of trio that the runtime uses still means what the runtime needs.
 
-A failure here means that trio has changed: adapt `actors._trio_internals` and nothing else.
+A failure here means that trio has changed: adapt `actors.scheduling._trio_internals`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors import _trio_internals as internals
+from actors.scheduling import _trio_internals as internals
 
 
 def test_this_trio_has_every_name():

@@ -21,7 +21,7 @@ from actors import (
     on,
     open_system,
 )
-from actors.versions import newest
+from actors.upgrading.versions import newest
 from tests.actors.kit import Add, Do, DoSync, Get, Worker
 
 HEAD = """

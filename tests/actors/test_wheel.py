@@ -7,7 +7,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.wheel import Wheel
+from actors.scheduling.wheel import Wheel
 
 
 class Item:

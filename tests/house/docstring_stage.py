@@ -113,7 +113,7 @@ class Service(Actor):
         raise ValueError("on purpose")
 
 
-IN_AN_ACTOR = {"actors.aliases", "actors.groups", "actors.registry"}
+IN_AN_ACTOR = {"actors.naming.aliases", "actors.naming.groups", "actors.naming.registry"}
 """Modules whose examples are code of an actor, `self`."""
 
 

@@ -97,14 +97,14 @@ class Seam:
 
 
 SEAMS: Mapping[str, Seam] = {
-    "actors/clocks.py": Seam(
+    "actors/scheduling/clocks.py": Seam(
         frozenset({"time"}), "the stopwatch of slices and turns; it stands still under simulation"
     ),
-    "actors/portal.py": Seam(
+    "actors/embedding/portal.py": Seam(
         frozenset({"threading", "concurrent.futures"}),
         "how other threads reach a system; none run in simulation",
     ),
-    "actors/thread_system.py": Seam(
+    "actors/embedding/thread_system.py": Seam(
         frozenset({"threading", "concurrent.futures"}),
         "a system in a thread of its own, which has a trio run of its own and no simulated clock",
     ),

@@ -40,7 +40,7 @@ SNIPPETS = [page for page, blocks in HERE.items() if any(block.is_snippet for bl
 SESSIONS = [p for p, blocks in HERE.items() if any(b.language == "console" for b in blocks)]
 PROGRAMS = [block for blocks in HERE.values() for block in blocks if block.is_program]
 SCRIPTS = [block for blocks in HERE.values() for block in blocks if block.language == "erlang"]
-OTHER_LOOPS = {"actors.guest", "actors.portal", "actors.thread_system"}
+OTHER_LOOPS = {"actors.guest", "actors.embedding.portal", "actors.embedding.thread_system"}
 """Their examples need asyncio or another thread; the page on embedding has the same, run."""
 DOCSTRINGS = [
     block

@@ -18,9 +18,9 @@ from actors import (
     Request,
     Shutdown,
 )
+from actors.lifecycle.ties import tied
 from actors.testing import ExpectationFailed, open_probe, open_test_system, run_virtual
 from actors.testing import probe as probe_module
-from actors.ties import tied
 from tests.actors.kit import Add, Do, Get, Note, Worker
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors import Crashed
-from actors.reports import CrashReport
+from actors.observing.reports import CrashReport
 from beamish.cli.injection import INJECTED, InjectionWatch, injector
 from beamish.messenger.faults import InjectedCrash
 

@@ -118,7 +118,7 @@ async def test_no_command_is_begun_for_a_client_that_does_not_read_and_its_end_i
 async def test_a_session_that_crashes_while_commands_wait_ends_its_connection(
     make_world, autojump_clock
 ):
-    from actors.lifecycle import send_kill
+    from actors.lifecycle.start_and_end import send_kill
 
     async with make_world() as world, world.running():
         _alice, bob = await long_conversation(world)

@@ -6,7 +6,7 @@ import msgpack
 import trio
 
 from actors import CallError
-from actors.lifecycle import send_kill
+from actors.lifecycle.start_and_end import send_kill
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.commands import Numbered, Refusal, SendText
 from beamish.messenger.conversations.device_check import DEVICES_UNASKED

@@ -265,7 +265,7 @@ async def test_a_crash_of_the_user_forgets_nothing_that_was_acknowledged(
 
 
 async def crash(world, user):
-    from actors.lifecycle import send_kill
+    from actors.lifecycle.start_and_end import send_kill
 
     send_kill(world.node.system.whereis(("user", user)))
 

@@ -1,0 +1,1 @@
+"""Ways in from outside of trio: asyncio and threads."""

@@ -1,0 +1,1 @@
+"""Looking at actors: reports, events, status, statistics, traces, the tree, metrics."""

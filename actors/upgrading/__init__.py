@@ -1,0 +1,1 @@
+"""New code for living actors."""
