@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import trio
 
-from actors import Actor, Down, Ref, Registry, StartFailed, TaskActor, on, open_system
+from actors import Actor, AlreadyStarted, Down, Ref, Registry, TaskActor, on, open_system
 from supervision import Budget, ChildSpec, DynamicSupervisor, StartChild, Supervisor
 
 
@@ -35,13 +35,9 @@ class Say:
 class Room(Actor):
     """Knows who is in it, and tells them what is said."""
 
-    def __init__(self, rooms: Registry, name: str) -> None:
-        self.rooms, self.name = rooms, name
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.members: dict[Ref, None] = {}
-
-    def init(self) -> None:
-        """Every incarnation enters itself."""
-        self.rooms.register(self.name)
 
     @on(Join)
     def join(self, message: Join) -> None:
@@ -81,7 +77,7 @@ class Connection(TaskActor):
     async def read(self, scope: trio.CancelScope) -> None:
         """Bytes into lines, each a message to this actor."""
         rest = b""
-        with suppress(trio.BrokenResourceError):
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             while len(rest) < 1024 and (chunk := await self.stream.receive_some()):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
@@ -102,8 +98,9 @@ class Connection(TaskActor):
         """Find the room, or have it started."""
         keeper = self.system.whereis("rooms")
         if self.rooms.whereis(name) is None and keeper is not None:
-            with suppress(StartFailed):  # somebody else was faster
-                await keeper.call(StartChild(ChildSpec(name, Room, (self.rooms, name))))
+            spec = ChildSpec(name, Room, (name,), name=self.rooms.via(name))
+            with suppress(AlreadyStarted):  # somebody else was faster
+                await keeper.call(StartChild(spec))
         self.room = self.rooms.whereis(name)
         if self.room is not None:
             self.monitor(self.room)
@@ -112,7 +109,7 @@ class Connection(TaskActor):
     @on(Say)
     async def show(self, message: Say) -> None:
         """Write a line to the client."""
-        with suppress(trio.BrokenResourceError):
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self.stream.send_all(message.text.encode() + b"\n")
 
     @on(Down)
@@ -145,5 +142,7 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
+    try:
         trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 7000)
+    except* KeyboardInterrupt:  # alone or in a group, wherever it struck
+        pass
