@@ -10,7 +10,7 @@ CONFIG = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 def test_the_navigation_lists_every_page_once():
-    listed = re.findall(r"^ +- (\S+\.md)$", CONFIG, re.MULTILINE)
+    listed = re.findall(r"^ +- (?:\w+: )?(\S+\.md)$", CONFIG, re.MULTILINE)
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")]
     assert sorted(listed) == sorted([*pages, "contributing.md"])
 
