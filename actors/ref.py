@@ -160,7 +160,10 @@ class LocalRef(Ref):
         self.waiting: LocalRef | None = None
 
     def __repr__(self) -> str:
-        name = "" if self.name is None else f" {bounded(repr(self.name), MAX_NAME)}"
+        try:
+            name = "" if self.name is None else f" {bounded(repr(self.name), MAX_NAME)}"
+        except Exception:
+            name = f" <a {type(self.name).__qualname__} that has no text>"
         return f"<{self.behaviour.name}{name} {self.scheduler.name}#{self.number}>"
 
     def is_alive(self) -> bool:

@@ -223,10 +223,11 @@ class System(Inspection):
         return metrics_of(self._scheduler, self.statistics(), per_class=per_class)
 
     def on_report(self, callback: Callable[[Report], object]) -> Callable[[], None]:
-        """Have `callback` called with every report; returns what removes it again."""
-        callbacks = self._scheduler.reporter.callbacks
-        callbacks.append(callback)
-        return lambda: callbacks.remove(callback) if callback in callbacks else None
+        """Have `callback` called with every report; returns what removes it again.
+
+        Raises TypeError if it cannot be called.
+        """
+        return self._scheduler.reporter.add_callback(callback)
 
     def on_event(self, callback: Callable[[Any], object], *kinds: type) -> Callable[[], None]:
         """Have `callback` called with each event of these kinds; returns what removes it again.

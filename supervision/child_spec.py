@@ -129,7 +129,7 @@ class ChildDefaults(_Named):
             if not (is_right(value) or (name == "shutdown" and value is None)):
                 raise ChildSpecError(
                     name,
-                    f"{name}={_show(value)} in child_defaults is not {wanted}. "
+                    f"{name}={shown(value)} in child_defaults is not {wanted}. "
                     f"Write child_defaults = ChildDefaults({name}={_right(name, value)}).",
                 )
 
@@ -190,7 +190,7 @@ class ChildSpec(_Named):
         if not isinstance(defaults, ChildDefaults):
             raise ChildSpecError(
                 "actor",
-                f"child_defaults of {self.actor.__name__} is {_show(defaults)}. "
+                f"child_defaults of {self.actor.__name__} is {shown(defaults)}. "
                 'Write child_defaults = ChildDefaults(restart="transient") in the class.',
             )
         take = object.__setattr__
@@ -230,13 +230,19 @@ def check_children(
 
     """
     specs: dict[Hashable, ChildSpec] = {}
+    if isinstance(children, (ChildSpec, type)) or not isinstance(children, Iterable):
+        raise ChildSpecError(
+            "children",
+            f"{shown(children)} is no list of children. "
+            'Write [ChildSpec("counter", Counter, (5,))], also for one.',
+        )
     for child in children:
         spec = check_child(child, auto_shutdown)
         if spec.id in specs:
             raise ChildSpecError(
                 "id",
-                f"Two children have the id {_show(spec.id)}. Ids are unique in a supervisor: "
-                f"write ChildSpec({_show((spec.id, 2))}, {spec.actor.__name__}) for the second.",
+                f"Two children have the id {shown(spec.id)}. Ids are unique in a supervisor: "
+                f"write ChildSpec({_second(spec.id)}, {spec.actor.__name__}) for the second.",
             )
         specs[spec.id] = spec
     return tuple(specs.values())
@@ -254,13 +260,13 @@ def check_child(child: object, auto_shutdown: AutoShutdown) -> ChildSpec:
     if not isinstance(child, ChildSpec):
         raise ChildSpecError(
             "child",
-            f"{_show(child)} is no child spec. "
+            f"{shown(child)} is no child spec. "
             'Write ChildSpec("counter", Counter, (5,)) or the class of the actor alone.',
         )
     if child.significant and auto_shutdown == "never":
         raise ChildSpecError(
             "significant",
-            f"The child {_show(child.id)} is significant, but its supervisor never shuts down "
+            f"The child {shown(child.id)} is significant, but its supervisor never shuts down "
             'by itself. Start the supervisor with auto_shutdown="any_significant" or '
             '"all_significant", or leave significant=True out.',
         )
@@ -278,17 +284,17 @@ def _check_start(spec: ChildSpec) -> None:
         kind = type(actor).__name__
         raise ChildSpecError(
             "actor",
-            f"actor of the child {_show(spec.id)} is an instance of {kind}; a restart needs the "
-            f"class and its arguments. Write ChildSpec({_show(spec.id)}, {kind}, (...,)).",
+            f"actor of the child {shown(spec.id)} is an instance of {kind}; a restart needs the "
+            f"class and its arguments. Write ChildSpec({shown(spec.id)}, {kind}, (...,)).",
         )
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
         raise ChildSpecError(
             "actor",
-            f"actor={_show(actor)} of the child {_show(spec.id)} is no actor class. "
-            f"Write ChildSpec({_show(spec.id)}, Counter) with class Counter(Actor).",
+            f"actor={shown(actor)} of the child {shown(spec.id)} is no actor class. "
+            f"Write ChildSpec({shown(spec.id)}, Counter) with class Counter(Actor).",
         )
     if type(spec.args) is not tuple:
-        _refuse(spec, "args", "a tuple of arguments", f"({_show(spec.args)},)")
+        _refuse(spec, "args", "a tuple of arguments", f"({shown(spec.args)},)")
     if spec.kwargs is not None and not (
         isinstance(spec.kwargs, Mapping) and all(type(key) is str for key in spec.kwargs)
     ):
@@ -309,7 +315,7 @@ def _check_options(spec: ChildSpec) -> None:
     if spec.significant and spec.restart == "permanent":
         raise ChildSpecError(
             "significant",
-            f"The child {_show(spec.id)} is permanent and significant, but a permanent child never "
+            f"The child {shown(spec.id)} is permanent and significant, but a permanent child never "
             "ends by itself. "
             f"Write {_example(spec, 'restart', repr('transient'))} with significant=True.",
         )
@@ -318,7 +324,7 @@ def _check_options(spec: ChildSpec) -> None:
 def _refuse(spec: ChildSpec, field: str, wanted: str, right: str) -> NoReturn:
     raise ChildSpecError(
         field,
-        f"{field}={_show(getattr(spec, field))} of the child {_show(spec.id)} is not {wanted}. "
+        f"{field}={shown(getattr(spec, field))} of the child {shown(spec.id)} is not {wanted}. "
         f"Write {_example(spec, field, right)}.",
     )
 
@@ -326,12 +332,20 @@ def _refuse(spec: ChildSpec, field: str, wanted: str, right: str) -> NoReturn:
 def _example(spec: ChildSpec, field: str, right: str) -> str:
     if field == "id":
         return f"ChildSpec({right}, {spec.actor.__name__})"
-    return f"ChildSpec({_show(spec.id)}, {spec.actor.__name__}, {field}={right})"
+    return f"ChildSpec({shown(spec.id)}, {spec.actor.__name__}, {field}={right})"
 
 
-def _show(value: object) -> str:
+def _second(child_id: object) -> str:
+    name = child_id.__name__ if isinstance(child_id, type) else child_id
+    return shown((name, 2))
+
+
+def shown(value: object) -> str:
     """A value as it would be written, at most 80 characters of it."""
     if isinstance(value, type):
         return value.__name__
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:
+        return f"<a {type(value).__name__} that has no text>"
     return text if len(text) <= 80 else text[:77] + "..."

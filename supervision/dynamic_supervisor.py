@@ -45,6 +45,7 @@ from supervision.child_spec import (
     ChildSpec,
     ChildSpecError,
     check_child,
+    shown,
 )
 from supervision.decision import decide
 from supervision.flags import AUTO_SHUTDOWNS, FlagError, check_flag
@@ -63,6 +64,8 @@ from supervision.requests import (
     TooManyChildren,
     UnsupportedRequest,
     WhichChildren,
+    check_additions,
+    named_child,
 )
 from supervision.restart_ledger import Exceeded, RestartLedger
 from supervision.starting import IGNORED, reason_of_failure, start_again, start_child
@@ -186,6 +189,8 @@ class DynamicSupervisor(Actor):
     async def start_one(self, request: StartChild) -> LocalRef:
         """Start a child."""
         spec, children, most = request.spec, self._children, self._max_children
+        if request.name is not None or request.args != ():
+            check_additions(request)
         if type(spec) is not ChildSpec or spec.significant:
             spec = self._checked(spec)
         if most is not None and len(children) + len(self._restarting) + len(self._stopping) >= most:
@@ -341,7 +346,7 @@ class DynamicSupervisor(Actor):
     @on(TerminateChild)
     def terminate_one(self, request: TerminateChild) -> Any:
         """Ask a child to stop; the reply comes when it has ended."""
-        ref: Any = request.child
+        ref = named_child(request.child)
         restarting = self._restarting.pop(ref, None)
         if restarting is not None:
             self._ledger.forget(ref)
@@ -356,7 +361,7 @@ class DynamicSupervisor(Actor):
         if stopping is None:
             entry = self._children.pop(ref, None)
             if entry is None:
-                raise Reject(ChildNotFound(f"{ref!r} is no child of {self.ref!r}."))
+                raise Reject(ChildNotFound(f"{shown(ref)} is no child of {self.ref!r}."))
             stopping = self._stopping[ref] = self._ask_to_stop(ref, _spec(entry))
         stopping.replies.append(self.reply_to())
         return NO_REPLY
@@ -399,10 +404,10 @@ class DynamicSupervisor(Actor):
     @on(GetChildSpec)
     def get_spec(self, request: GetChildSpec) -> ChildSpec:
         """The spec of a child, with its own arguments and name; a temporary one's without."""
-        ref: Any = request.child
+        ref = named_child(request.child)
         entry = self._children.get(ref) or self._restarting.get(ref)
         if entry is None:
-            raise Reject(ChildNotFound(f"{ref!r} is no child of {self.ref!r}."))
+            raise Reject(ChildNotFound(f"{shown(ref)} is no child of {self.ref!r}."))
         if type(entry) is not _Own:
             return _spec(entry)
         spec = entry.spec

@@ -30,8 +30,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from actors import Actor, CallError, Ref, Request
-from supervision.child_spec import ChildSpec, ChildType
+from actors import Actor, CallError, Ref, Reject, Request
+from supervision.child_spec import ChildSpec, ChildType, shown
 
 ActorClass = type[Actor]
 
@@ -138,3 +138,34 @@ class ChildCounts:
 @dataclass(frozen=True, slots=True)
 class CountChildren(Request[ChildCounts]):
     """How many children there are."""
+
+
+def named_child(child: Hashable) -> Any:
+    """The id or ref in a request. Raises `Reject` of `ChildNotFound` if it cannot be one."""
+    try:
+        hash(child)
+    except Exception:
+        raise Reject(
+            ChildNotFound(f"{shown(child)} cannot name a child, since it is not hashable.")
+        ) from None
+    return child
+
+
+def check_additions(request: StartChild) -> None:
+    """Raise `Reject` of `InvalidChildSpec` if `args` or `name` cannot be added to a spec."""
+    if type(request.args) is not tuple:
+        raise Reject(
+            InvalidChildSpec(
+                f"args={shown(request.args)} of StartChild is not a tuple of arguments. "
+                "Write StartChild(spec, args=(5,))."
+            )
+        )
+    try:
+        hash(request.name)
+    except Exception:
+        raise Reject(
+            InvalidChildSpec(
+                f"name={shown(request.name)} of StartChild is not hashable. "
+                'Write StartChild(spec, name=("user", "alice")).'
+            )
+        ) from None

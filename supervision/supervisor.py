@@ -52,6 +52,7 @@ from supervision.child_spec import (
     ChildSpecError,
     check_child,
     check_children,
+    shown,
 )
 from supervision.decision import decide
 from supervision.flags import AUTO_SHUTDOWNS, STRATEGIES, Strategy, check_flag
@@ -71,6 +72,8 @@ from supervision.requests import (
     StartChild,
     TerminateChild,
     WhichChildren,
+    check_additions,
+    named_child,
 )
 from supervision.restart_ledger import Exceeded, RestartLedger
 from supervision.starting import (
@@ -339,6 +342,7 @@ class Supervisor(Actor):
             spec = check_child(request.spec, self._auto_shutdown)
         except ChildSpecError as error:
             raise Reject(InvalidChildSpec(str(error))) from None
+        check_additions(request)
         if request.args or request.name is not None:
             name = spec.name if request.name is None else request.name
             spec = dataclasses.replace(spec, args=(*spec.args, *request.args), name=name)
@@ -357,7 +361,7 @@ class Supervisor(Actor):
     @on(RestartChild)
     async def restart_one(self, request: RestartChild) -> LocalRef:
         """Start a child that has ended."""
-        return await self._run(self._ended_child(request.id))
+        return await self._run(self._ended_child(named_child(request.id)))
 
     async def _run(self, child: _Child) -> LocalRef:
         spec = child.spec
@@ -374,21 +378,21 @@ class Supervisor(Actor):
     @on(TerminateChild)
     async def terminate_one(self, request: TerminateChild) -> None:
         """Stop a child in order, or give up on restarting it."""
-        child = self._child(request.child)
+        child = self._child(named_child(request.child))
         self._ledger.forget(child.spec.id)
         await self._stop([child])
 
     @on(DeleteChild)
     def delete_one(self, request: DeleteChild) -> None:
         """Forget a child that has ended."""
-        child = self._ended_child(request.id)
+        child = self._ended_child(named_child(request.id))
         self._ledger.forget(child.spec.id)
         del self._children[child.spec.id]
 
     @on(GetChildSpec)
     def get_spec(self, request: GetChildSpec) -> ChildSpec:
         """The spec of a child."""
-        return self._child(request.child).spec
+        return self._child(named_child(request.child)).spec
 
     @on(WhichChildren)
     def which(self, request: WhichChildren) -> tuple[ChildInfo, ...]:  # noqa: ARG002
@@ -411,17 +415,20 @@ class Supervisor(Actor):
         if child is None:
             known = ", ".join(repr(known) for known in list(self._children)[:8]) or "none"
             raise Reject(
-                ChildNotFound(f"There is no child {child_id!r}; the children are {known}.")
+                ChildNotFound(f"There is no child {shown(child_id)}; the children are {known}.")
             )
         return child
 
     def _ended_child(self, child_id: Any) -> _Child:
         child = self._child(child_id)
         if child.state == "running":
-            raise Reject(ChildRunning(f"The child {child_id!r} runs; send TerminateChild first."))
+            text = f"The child {shown(child_id)} runs; send TerminateChild first."
+            raise Reject(ChildRunning(text))
         if child.state == "restarting":
             raise Reject(
-                ChildRestarting(f"The child {child_id!r} is restarting; send TerminateChild first.")
+                ChildRestarting(
+                    f"The child {shown(child_id)} is restarting; send TerminateChild first."
+                )
             )
         return child
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from actors.actor import Actor
 from actors.handlers import on
 from actors.messages import Request
+from actors.observing.summaries import summary
 
 R = TypeVar("R")
 
@@ -48,6 +49,11 @@ class Agent(Actor):
     __slots__ = ("_function", "_state")
 
     def __init__(self, function: Callable[[], Any]) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"an Agent takes a function that makes its state, not {summary(function)}; "
+                "write spawn(Agent, lambda: state)"
+            )
         self._function = function
 
     def init(self) -> None:

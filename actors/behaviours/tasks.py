@@ -52,6 +52,7 @@ from actors.lifecycle.links import Watch, remove_link
 from actors.lifecycle.start_and_end import send_exit, send_kill
 from actors.lifecycle.stopping import check_no_cycle, wait_for_end
 from actors.lifecycle.ties import tie, untie
+from actors.observing.summaries import summary
 from actors.reasons import ExitReason, Normal, Shutdown
 from actors.ref import CALL_TIMEOUT_S
 from actors.scheduling.protection import expose, protect
@@ -188,12 +189,25 @@ async def start_task(
 ) -> Task[Any]:
     """Run ``function(*args)`` in an actor of its own, linked to `starter` if that is an actor.
 
-    Raises SystemStopped if the system has stopped.
+    Raises:
+        SystemStopped: the system has stopped.
+        TypeError: `function` cannot be called, or `starter` starts no actors.
     """
+    _check(starter, function)
     linked = starter.ref if isinstance(starter, Actor) and link else None
     task: Task[Any] = Task(linked)
     task.ref = await starter_of(starter, link=link)(TaskRun, task, function, args)
     return task
+
+
+def _check(starter: object, function: object) -> None:
+    if not callable(function):
+        raise TypeError(
+            f"a task runs a function and its arguments, not {summary(function)}; "
+            "write start_task(starter, function, *args)"
+        )
+    if not isinstance(starter, Actor) and not hasattr(starter, "spawn"):
+        raise TypeError(f"a task is started by an actor or a system, not by {summary(starter)}")
 
 
 def starter_of(starter: Actor | System, *, link: bool) -> Starter:

@@ -37,11 +37,13 @@ from actors.reasons import ExitReason, Ignored, Killed, Normal, Shutdown, crashe
 from actors.ref import DEAD, IDLE, QUEUED, LocalRef
 from actors.scheduling.control import control_of
 from actors.scheduling.protection import protect
+from actors.scheduling.turns import Phase
 from actors.scheduling.waits import Call, Wait, park, wait_in_task
 from actors.upgrading.versions import newest
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.handlers import Behaviour
     from actors.scheduling.scheduler import Scheduler
 
 
@@ -115,7 +117,8 @@ def create(
     try:
         actor = cls(*args, **kwargs)
     except Exception as error:
-        raise StartFailed(behaviour.name, crashed(error)) from None
+        reason = _not_constructed(scheduler, behaviour, name, parent if link else None, error)
+        raise StartFailed(behaviour.name, reason) from None
     ref = actor.ref = LocalRef(scheduler, next(scheduler.numbers), behaviour, name)
     ref.actor = actor
     ref.parent = parent if link else None
@@ -129,6 +132,27 @@ def create(
         ref.links = parent
         add_link(parent, ref)
     return ref
+
+
+def _not_constructed(
+    scheduler: Scheduler,
+    behaviour: Behaviour,
+    name: Any,
+    parent: LocalRef | None,
+    error: Exception,
+) -> ExitReason:
+    """Report that ``__init__`` raised, as for ``init``; returns the reason."""
+    if isinstance(error, AttributeError) and error.name == "ref":
+        kind = type(error.obj)
+        if hasattr(kind, "_behaviour"):
+            text = f"{kind.__qualname__} has no ref in __init__, which runs in the starter without "
+            error.args = (text + "the runtime; move what needs it into init()",)
+    reason = crashed(error)
+    ref = LocalRef(scheduler, next(scheduler.numbers), behaviour, name)
+    ref.status, ref.parent = DEAD, parent
+    scheduler.reporter.crash(ref, Phase.INIT, reason, error)
+    ref.entry, ref.parent = reason, None
+    return reason
 
 
 def stop_self(ref: LocalRef, reason: ExitReason) -> None:
@@ -305,6 +329,7 @@ protect(
     start,
     _await_start,
     create,
+    _not_constructed,
     stop_self,
     send_exit,
     send_kill,

@@ -50,7 +50,14 @@ from typing import TYPE_CHECKING, Any
 
 from actors.lifecycle.links import Watch
 from actors.lifecycle.ties import tie, untie
-from actors.naming.subscriptions import EVERYTHING, Change, Subscribers, Subscription, actor_here
+from actors.naming.subscriptions import (
+    EVERYTHING,
+    Change,
+    Subscribers,
+    Subscription,
+    actor_here,
+    scheduler_of,
+)
 from actors.ref import LocalRef, Ref
 from actors.scheduling.protection import protect
 
@@ -107,7 +114,7 @@ class Groups:
 
     def __init__(self, system: System, scope: str = "groups") -> None:
         self.scope = scope
-        self._scheduler = system._scheduler
+        self._scheduler = scheduler_of(system, "Groups")
         self._counts: dict[Hashable, dict[LocalRef, int]] = {}
         self._members: dict[LocalRef, _Member] = {}
         self._subscribers = Subscribers()

@@ -59,6 +59,7 @@ from actors.naming.subscriptions import (
     Subscription,
     actor_here,
     check_alive,
+    scheduler_of,
 )
 from actors.naming.via import RegistryName, Via
 from actors.ref import LocalRef, Ref
@@ -107,7 +108,7 @@ class Registry:
             raise ValueError(f"keys is 'unique' or 'duplicate', not {keys!r}")
         self.name = name
         self.keys_are = keys
-        self._scheduler = system._scheduler
+        self._scheduler = scheduler_of(system, "Registry")
         self._holders: dict[LocalRef, _Holder] = {}
         # A key's one holder, or its holders as an ordered set.
         self._by_key: dict[Hashable, _Holder | dict[_Holder, None]] = {}

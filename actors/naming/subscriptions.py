@@ -26,6 +26,7 @@ from actors.errors import ActorError
 from actors.lifecycle.links import Watch
 from actors.lifecycle.ties import tie, untie
 from actors.mailboxes.mailbox import discard, length
+from actors.observing.summaries import summary
 from actors.ref import LocalRef
 from actors.scheduling.protection import protect
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from actors.reasons import ExitReason
     from actors.ref import Ref
     from actors.scheduling.scheduler import Scheduler
+    from actors.system import System
 
 
 class _Everything:
@@ -133,6 +135,14 @@ class Subscribers:
                     subscription.deliver(kind(subscription, *fields))
 
 
+def scheduler_of(system: System, what: str) -> Scheduler:
+    """The scheduler of the system that a table is made for. Raises TypeError if it is none."""
+    scheduler: Scheduler | None = getattr(system, "_scheduler", None)
+    if scheduler is None:
+        raise TypeError(f"{what} takes the system whose actors it holds, not {summary(system)}")
+    return scheduler
+
+
 def actor_here(scheduler: Scheduler, ref: Ref | None) -> LocalRef:
     """`ref` as an actor of this system; None stands for the actor whose code runs.
 
@@ -156,4 +166,4 @@ def check_alive(ref: LocalRef, purpose: str) -> None:
         raise ActorError(f"{ref!r} has ended ({ref.exit_reason}) and cannot {purpose}")
 
 
-protect(Subscription, Subscribers, actor_here, check_alive)
+protect(Subscription, Subscribers, scheduler_of, actor_here, check_alive)

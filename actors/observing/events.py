@@ -34,7 +34,7 @@ from actors.errors import ActorError
 from actors.lifecycle.links import Watch
 from actors.lifecycle.ties import tie, untie
 from actors.mailboxes.mailbox import length
-from actors.observing.reports import DeadLetter
+from actors.observing.reports import DeadLetter, check_callback
 from actors.scheduling.protection import protect
 from actors.scheduling.signals import Signal
 
@@ -105,6 +105,7 @@ def listen(
     """Have `callback` called with each event of these kinds; returns what undoes that."""
     if not kinds or not all(isinstance(kind, type) for kind in kinds):
         raise TypeError(f"name the classes of the events that are meant, as Started, not {kinds!r}")
+    check_callback(callback)
     listeners = scheduler.reporter.listeners
     for kind in kinds:
         listeners[kind] = (*listeners.get(kind, ()), callback)
@@ -239,7 +240,7 @@ class EventSubscription(Watch):
 
 
 def _checked(size: int) -> int:
-    if size < 1:
+    if not isinstance(size, int) or size < 1:
         raise ValueError(f"a subscription of size {size!r}: give a number of at least 1")
     return size
 

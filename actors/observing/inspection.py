@@ -132,6 +132,8 @@ class Inspection:
         Raises besides:
             TypeError: it returned something else.
         """
+        if not callable(function):
+            raise TypeError(f"replace_state takes a function of the actor, not {summary(function)}")
         await at_pause(local(ref), lambda target: _replace(target, function), timeout)
 
     async def get_status(self, ref: Ref) -> ActorStatus:
@@ -192,7 +194,7 @@ class Inspection:
         Raises:
             ValueError: `size` is not between 1 and 1,000.
         """
-        if not 1 <= size <= MAX_LOG:
+        if not isinstance(size, int) or not 1 <= size <= MAX_LOG:
             raise ValueError(f"a log of {size!r} events: give a number between 1 and {MAX_LOG}")
         target = _living(ref)
         _switch_off(target, Log)
@@ -306,7 +308,7 @@ def _replace(ref: LocalRef, function: Callable[[Any], Actor | None]) -> None:
         return
     if type(new) is not type(old):
         raise TypeError(
-            f"replace_state got {type(new).__qualname__} for a {type(old).__qualname__}; return "
+            f"replace_state got {type(new).__qualname__} for {type(old).__qualname__}; return "
             "None, or another object of the same class"
         )
     if ref.behaviour.run is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from actors.observing.summaries import state_summary, summary
@@ -252,6 +253,20 @@ class Reporter:
         self._log("zombie", "%r does not end (%s): its code swallows the unwinding", ref, reason)
         self.publish(ZombieReport(ref, reason))
 
+    def add_callback(self, callback: Callable[[Report], object]) -> Callable[[], None]:
+        """Have `callback` called with every report; returns what removes it again."""
+        check_callback(callback)
+
+        def call(report: Report) -> None:
+            callback(report)
+
+        def remove() -> None:
+            if call in self.callbacks:
+                self.callbacks.remove(call)
+
+        self.callbacks.append(call)
+        return remove
+
     def wants(self, kind: type) -> bool:
         """Whether anybody would get a report of this kind, besides the log."""
         return bool(self.callbacks) or kind in self.listeners
@@ -295,4 +310,10 @@ class Reporter:
         return True
 
 
-protect(Reporter, Zombie)
+def check_callback(callback: object) -> None:
+    """Raise TypeError if `callback` is nothing that can be called at once, with one argument."""
+    if not callable(callback) or iscoroutinefunction(callback):
+        raise TypeError(f"a callback is an ordinary function of the event, not {summary(callback)}")
+
+
+protect(Reporter, Zombie, check_callback)

@@ -87,6 +87,9 @@ async def upgrade(
     timeout: float,  # noqa: ASYNC109
 ) -> UpgradeReport:
     """Upgrade modules under the actors of these systems; see the module's docstring."""
+    for one in modules:
+        if not isinstance(one, (str, ModuleType)):
+            raise TypeError(f"upgrade takes names of modules, or modules, not {one!r}")
     names = tuple(one if isinstance(one, str) else one.__name__ for one in modules)
     await trio.lowlevel.checkpoint()
     with _alone():
