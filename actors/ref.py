@@ -244,7 +244,10 @@ class LocalRef(Ref):
     async def send(self, message: object, timeout: float | None = CALL_TIMEOUT_S) -> None:  # noqa: ASYNC109
         """Send `message` with backpressure; see `Ref.send`."""
         if self.scheduler.run.current is None:
-            await trio.lowlevel.checkpoint_if_cancelled()
+            try:
+                await trio.lowlevel.checkpoint_if_cancelled()
+            except RuntimeError:
+                raise _outside_of_trio("send") from None
         if self.status == DEAD:
             raise CalleeDied(self, NoProc())
         if length(self) < self.behaviour.rest_limit:
@@ -321,7 +324,10 @@ class LocalRef(Ref):
             raise CallCycle(cycle)
 
     async def _call_in_task(self, request: Request[R], timeout: float | None) -> R:  # noqa: ASYNC109
-        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except RuntimeError:
+            raise _outside_of_trio("call") from None
         scheduler = self.scheduler
         owner = scheduler.run.owner_of_current_task()
         if owner is not None:
@@ -354,6 +360,13 @@ class LocalRef(Ref):
             return
         if timeout is not None:
             self.scheduler.wheel.add(call, call.final)
+
+
+def _outside_of_trio(what: str) -> RuntimeError:
+    return RuntimeError(
+        f"await ref.{what}(...) is for actors and other trio code; in asyncio use the bridge, "
+        "as in await bridge.call(ref, request), in other threads a portal"
+    )
 
 
 def _bare(error: CallError) -> CallError:

@@ -118,6 +118,7 @@ class Scheduler:
         self.numbers = itertools.count(1)
         self.reporter = Reporter(now, self._note_fatal)
         self.counters = self.reporter.counters
+        self.token = trio.lowlevel.current_trio_token()
         self.wheel = Wheel(self, now)
         self.idle = False
         self.closed = False
@@ -135,9 +136,21 @@ class Scheduler:
     # -- queueing (from any code in the system's thread) ------------------------------------------
 
     def wake(self) -> None:
-        """Wake the idle leader."""
+        """Wake the idle leader. Raises RuntimeError in a thread that is not the system's."""
+        try:
+            trio.lowlevel.reschedule(self.leader)
+        except (RuntimeError, AssertionError):
+            # What was queued is not to stay behind, nor all that comes after it.
+            self.token.run_sync_soon(self._wake_late)
+            raise RuntimeError(
+                f"the system {self.name!r} belongs to another thread or trio run; reach it through "
+                "a portal, which system.portal() makes there"
+            ) from None
         self.idle = False
-        trio.lowlevel.reschedule(self.leader)
+
+    def _wake_late(self) -> None:
+        if self.idle and self.runq:
+            self.wake()
 
     def enqueue(self, ref: LocalRef) -> None:
         """Put an actor that is idle or held into the run queue."""

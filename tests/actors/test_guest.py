@@ -151,6 +151,16 @@ async def test_calling_from_trio_code_or_another_loop_says_what_to_write_instead
 
 
 @in_asyncio
+async def test_a_ref_in_asyncio_code_says_that_there_is_a_bridge():
+    async with open_guest_system() as bridge:
+        ref = await bridge.spawn(Worker)
+        with pytest.raises(RuntimeError, match=r"in asyncio use the bridge"):
+            await ref.call(Add(1))
+        with pytest.raises(RuntimeError, match=r"in asyncio use the bridge"):
+            await ref.send(Add(1))
+
+
+@in_asyncio
 async def test_worker_threads_of_the_server_use_the_portal():
     async with open_guest_system() as bridge:
         ref = await bridge.spawn(Worker)

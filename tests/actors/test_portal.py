@@ -104,6 +104,24 @@ def test_the_systems_own_thread_is_refused():
                 portal.call(asked, Do(use))
 
 
+def test_a_ref_in_a_foreign_thread_says_what_to_use_and_wedges_nothing():
+    with open_system_in_thread("own") as portal:
+        ref = portal.spawn(Worker)
+        system = ref.scheduler.system
+        wait_until(lambda: system._scheduler.idle)
+        with pytest.raises(RuntimeError, match=r"reach it through a portal"):
+            ref.cast(Note(1))
+        assert portal.call(ref, Add(1), timeout=2.0) == 2
+
+        async def elsewhere():
+            wait_until(lambda: system._scheduler.idle)
+            await ref.call(Add(1))
+
+        with pytest.raises(RuntimeError, match=r"reach it through a portal"):
+            trio.run(elsewhere)
+        assert portal.call(ref, Add(2), timeout=2.0) == 3
+
+
 async def test_a_system_in_a_thread_is_refused_inside_trio():
     with pytest.raises(RuntimeError, match="async with open_system"), open_system_in_thread():
         pass
