@@ -28,6 +28,9 @@ M_co = TypeVar("M_co", covariant=True)
 Q_co = TypeVar("Q_co", bound=Request[Any], covariant=True)
 
 _MARK = "__handles__"
+RUNTIME: Final = __name__.partition(".")[0]
+HOOKS = ("init", "terminate", "handle_info", "handle_event", "run")
+"""Methods that the runtime calls and that a class may override."""
 STATE_MARK = "__handles_in_state__"
 """Methods carry with it the pairs of state and message type that they handle."""
 
@@ -87,14 +90,37 @@ class OnMessage(Generic[M_co]):
 
 
 def _mark_message(handler: Any, message_type: Any, state: Hashable) -> Any:
-    if isgeneratorfunction(handler) or isasyncgenfunction(handler):
-        raise TypeError(
-            f"the handler {handler.__qualname__} contains yield, so nobody would run it; "
-            "return its answer, or write async def and await"
-        )
+    _refuse_generator(handler)
     if state is ANY_STATE:
         return mark(handler, _MARK, message_type)
     return mark(handler, STATE_MARK, (state, message_type))
+
+
+def _refuse_generator(method: Any) -> None:
+    if isgeneratorfunction(method) or isasyncgenfunction(method):
+        raise TypeError(
+            f"{method.__qualname__} contains yield, so nobody would run it; "
+            "return its answer, or write async def and await"
+        )
+
+
+def _check_methods(cls: type[Actor]) -> None:
+    """Raise TypeError for methods of `cls` that cannot do what is expected of them."""
+    for name in HOOKS:
+        _refuse_generator(vars(cls).get(name))
+    ours = [kind for kind in cls.__mro__[1:] if kind.__module__.partition(".")[0] == RUNTIME]
+    for name, member in vars(cls).items():
+        if name in HOOKS or not _is_handler(member):
+            continue
+        if any(name in vars(kind) and not _is_handler(vars(kind)[name]) for kind in ours):
+            raise TypeError(
+                f"the handler {cls.__qualname__}.{name} would replace the method {name} that such "
+                "an actor has; give the handler another name"
+            )
+
+
+def _is_handler(member: object) -> bool:
+    return bool(getattr(member, _MARK, ()) or getattr(member, STATE_MARK, ()))
 
 
 def mark(handler: Any, name: str, key: Hashable) -> Any:
@@ -162,6 +188,8 @@ class Behaviour:
 
     def __init__(self, cls: type[Actor], base: type[Actor] | None) -> None:
         self.name = cls.__qualname__
+        if base is not None:
+            _check_methods(cls)
         table = _table(cls)
         self.coroutines = {kind: h for kind, h in table.items() if iscoroutinefunction(h)}
         self.handlers = {kind: h for kind, h in table.items() if kind not in self.coroutines}

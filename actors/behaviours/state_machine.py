@@ -74,6 +74,7 @@ from actors.errors import ActorError
 from actors.handlers import ANY_STATE, mark
 from actors.mailboxes.aside import in_hand
 from actors.messages import NO_REPLY, NoReply, Timeout
+from actors.scheduling.clocks import deadline_after
 from actors.scheduling.outcomes import refusal
 from actors.scheduling.protection import expose, protect
 from actors.scheduling.waits import Call
@@ -237,8 +238,10 @@ class StateMachine(Actor, Generic[S]):
         return self._note()
 
     def _set(self, key: Hidden, seconds: float | None, event: object, absolute: bool) -> None:
-        if seconds is not None and not (abs(seconds) < float("inf") and (absolute or seconds >= 0)):
-            raise ValueError(f"a timeout got {seconds!r} s; give a finite number of at least 0")
+        if seconds is not None:
+            deadline_after(0.0, seconds)
+            if not (abs(seconds) < float("inf") and (absolute or seconds >= 0)):
+                raise ValueError(f"a timeout got {seconds!r} s; give a finite number of at least 0")
         self._note().ask_timeout(key, seconds, event, absolute=absolute)
 
 

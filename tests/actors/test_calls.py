@@ -25,6 +25,7 @@ from actors import (
     Request,
     Requests,
     Signal,
+    StateMachine,
     Stop,
     Unhandled,
     on,
@@ -603,6 +604,42 @@ def test_a_handler_that_nobody_would_run_is_refused():
         @on(int)
         async def other(self, message):
             yield message
+
+
+@pytest.mark.parametrize("hook", ["init", "terminate", "handle_info"])
+def test_a_hook_that_nobody_would_run_is_refused(hook):
+    def method(*_):
+        yield
+
+    method.__qualname__ = hook
+    with pytest.raises(TypeError, match=f"{hook} contains yield, so nobody would run it"):
+        type("Waits", (Actor,), {hook: method})
+
+
+def test_a_handler_does_not_replace_a_method_of_every_actor():
+    with pytest.raises(TypeError, match="would replace the method stop"):
+
+        class Stops(Actor):
+            @on(Add)
+            def stop(self, request):
+                return 0
+
+    with pytest.raises(TypeError, match="would replace the method next_state"):
+
+        class Machine(StateMachine):
+            @on(Add, state=1)
+            def next_state(self, request):
+                return 0
+
+    class Catches(Actor):
+        @on(Add)
+        def handle_info(self, request):
+            return 0
+
+    class Overrides(Worker):
+        @on(Add)
+        def add(self, request):
+            return 0
 
 
 async def test_a_failure_of_one_system_leaves_the_others_of_this_run_alone(monkeypatch):
