@@ -112,7 +112,7 @@ class System(Inspection):
             AlreadyRegistered: the name is taken.
             ActorError: the actor has ended, has a name, or lives elsewhere.
         """
-        self._scheduler.names.register(name, local(ref))
+        self._scheduler.names.register(name, actor_here(self._scheduler, local(ref)))
 
     def unregister(self, name: Hashable) -> None:
         """Take a name from its actor, which lives on. Raises ActorError if nobody has it."""

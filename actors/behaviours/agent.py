@@ -28,6 +28,10 @@ class AgentGet(Request[Any]):
 
     function: Callable[[Any], Any]
 
+    def __post_init__(self) -> None:
+        """Refuse what would crash the agent."""
+        _check(self)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentUpdate(Request[None]):
@@ -35,12 +39,28 @@ class AgentUpdate(Request[None]):
 
     function: Callable[[Any], Any]
 
+    def __post_init__(self) -> None:
+        """Refuse what would crash the agent."""
+        _check(self)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentGetAndUpdate(Request[Any]):
     """``function(state)`` returns the reply and the new state."""
 
     function: Callable[[Any], tuple[Any, Any]]
+
+    def __post_init__(self) -> None:
+        """Refuse what would crash the agent."""
+        _check(self)
+
+
+def _check(request: AgentGet | AgentUpdate | AgentGetAndUpdate) -> None:
+    if not callable(request.function):
+        raise TypeError(
+            f"{type(request).__name__} takes a function of the state, not "
+            f"{summary(request.function)}; write {type(request).__name__}(lambda state: ...)"
+        )
 
 
 class Agent(Actor):

@@ -7,7 +7,11 @@ import trio
 
 from actors import (
     Actor,
+    ActorError,
     Agent,
+    AgentGet,
+    AgentGetAndUpdate,
+    AgentUpdate,
     CrashReport,
     Groups,
     Registry,
@@ -132,3 +136,19 @@ async def test_a_name_that_has_no_text_harms_nobody():
     async with open_system() as system:
         ref = await system.spawn(Worker, name=Unspeakable())
         assert repr(ref) == "<Worker <a Unspeakable that has no text> actors#1>"
+
+
+@pytest.mark.parametrize("request_type", [AgentGet, AgentUpdate, AgentGetAndUpdate])
+def test_a_request_to_an_agent_takes_a_function(request_type):
+    with pytest.raises(TypeError, match=r"takes a function of the state, not 5; write Agent"):
+        request_type(5)
+
+
+async def test_a_system_gives_its_names_to_its_own_actors_only():
+    async with open_system("one") as one, open_system("two") as two:
+        ref = await two.spawn(Worker)
+        with pytest.raises(ActorError, match="is not an actor of the system 'one'"):
+            one.register("name", ref)
+        assert ref.name is None
+        two.register("name", ref)
+        assert (one.whereis("name"), two.whereis("name")) == (None, ref)
