@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.reasons import ExitReason
+from actors.reasons import ExitReason, NoProc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,11 @@ class CalleeDied(CallError):
     """The callee was dead, or died before it replied. `reason` says why."""
 
     def __init__(self, callee: object, reason: ExitReason) -> None:
-        super().__init__(f"{callee!r} ended before it replied: {reason}")
+        if isinstance(reason, NoProc):
+            text = f"{callee!r} had ended before: {reason}; a ref is good for one incarnation"
+        else:
+            text = f"{callee!r} ended before it replied: {reason}"
+        super().__init__(text)
         self.reason = reason
 
 

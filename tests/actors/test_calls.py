@@ -88,6 +88,15 @@ async def test_a_call_to_a_dead_actor_fails_at_once_with_noproc():
         assert caught.value.reason == NoProc()
 
 
+async def test_a_stale_ref_is_told_apart_from_a_callee_that_dies_meanwhile():
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        with pytest.raises(CalleeDied, match="ended before it replied: ZeroDivisionError"):
+            await ref.call(DoSync(lambda _: 1 / 0))
+        with pytest.raises(CalleeDied, match="had ended before: noproc; a ref is good for one"):
+            await ref.call(Add(1))
+
+
 async def test_a_call_fails_with_the_reason_when_the_callee_crashes():
     async with open_system() as system:
         ref = await system.spawn(Worker)
