@@ -275,8 +275,8 @@ class Scheduler:
             entry = ref.first
             if entry is not EMPTY:
                 ref.first = EMPTY
-            elif ref.mailbox:
-                entry = ref.mailbox.popleft()
+            elif mailbox := ref.mailbox:
+                entry = mailbox.popleft()
             else:
                 self.rest(ref)
                 break
@@ -298,7 +298,7 @@ class Scheduler:
                         result = coroutine(actor, message)
                     else:
                         result = run_unhandled(ref, message)
-                if result.__class__ is CoroutineType:
+                if result is not None and result.__class__ is CoroutineType:
                     try:
                         trap = result.send(None)
                     except StopIteration as stop:
