@@ -27,7 +27,7 @@ class System:
 
 def crash(name: object, ref: object, exception: str = INJECTED) -> CrashReport:
     reason = Crashed(exception, "")
-    return CrashReport(ref, "User", name, reason, "handle", "", "", "", 0)  # type: ignore[arg-type]
+    return CrashReport(ref, "User", name, reason, "handle", "", None, "", 0, "", (), ())  # type: ignore[arg-type]
 
 
 @pytest.fixture
