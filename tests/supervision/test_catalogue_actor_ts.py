@@ -1,5 +1,5 @@
 """Findings about supervision of pathosDev/actor-ts, issues 913, 696 and 796; those about the
-runtime, and what does not apply, are in `tests/actors/test_catalogue_actor_ts.py`.
+runtime, and the table of all findings, are in `tests/actors/test_catalogue_actor_ts.py`.
 
 Tested elsewhere: backoff (48: `test_backoff.py`, `test_supervisor.py`); a stop of everything within
 one deadline (920: `test_application.py`).
@@ -193,3 +193,22 @@ async def test_an_actor_that_asks_its_supervisor_while_it_starts_again_is_answer
     (counts,) = system.whereis("asks").actor.seen
     assert (counts.specs, counts.active) == (2, 1)
     assert await system.whereis("asks").call(Do(lambda me: 1)) == 1
+
+
+async def test_1384_a_terminate_that_fails_in_a_crash_does_not_stop_the_restart(
+    system, autojump_clock
+):
+    class BadEnd(Worker):
+        async def terminate(self, reason):
+            raise ValueError("terminate")
+
+    top = await system.spawn(Supervisor, [ChildSpec("child", BadEnd, name="child")], intensity=5)
+    watcher = await system.spawn(Worker)
+    for number in range(3):
+        old = system.whereis("child")
+        watcher.actor.monitor(old)
+        await end(system, "child")
+        assert not old.is_alive()
+        assert len(watcher.actor.seen) == number + 1
+        assert await system.whereis("child").call(Add(1)) == 2
+    assert (await top.call(CountChildren())).active == 1
