@@ -7,7 +7,7 @@ about supervision are in `tests/supervision/test_catalogue_actor_ts.py`.
 Of the three catalogues themselves only an excerpt of 913 could be read (its first eight points);
 the list of 913 after 921 and the lists of 696 and 796 could not. The findings below were found one
 by one, most of them read in their opening paragraphs and none with its whole discussion. 453, 628
-to 633, 697 to 728, 733, 1098, 1171 and 1381 are known by a word or two only. Any finding that is
+to 633, 697 to 728, 920 and 1381 are known by a line or less, 729 through others. A finding that is
 not named here was not judged. "Here" means this file, "supervision" its namesake there.
 
 ==============  =====================================  ============================================
@@ -46,17 +46,16 @@ finding         subject                                held by, or why it does n
 922             idle timeout after a long handler      here
 1011            probe that does not say what it wants  ``testing/test_probe.py``: nothing at all ...
 1030            notice of the old hits the new         here
+1098, 1319      stashed notice of an end is lost       here
 1171            ref keeps the dead in memory           here
 1384            failures inside the restart            supervision
 1567            interval ended by its first tick       here
 733             priority mailboxes                     not here: no such mailboxes
 1167            throttle that spins                    not here: no throttle of an actor
 1241, 1243,     typed behaviours, ``become``           not here: no such behaviours
-1244, 1319,
-1381
+1244, 1381
 517, 628-633,   clusters, CRDTs, brokers, HTTP,        not here: other folders' matter
 697-728         persistence
-1098            stash                                  not read, not judged
 ==============  =====================================  ============================================
 """
 
@@ -364,3 +363,32 @@ async def test_765_a_call_whose_time_is_no_number_is_refused_and_waits_for_nothi
 
     with trio.fail_after(10):
         assert await (caller.call(Do(call)) if inside else call(None)) == "told"
+
+
+@pytest.mark.parametrize("limit", [1, 1000])
+async def test_1098_a_notice_of_an_end_that_was_stashed_comes_back(system, autojump_clock, limit):
+    class Later(Worker):
+        mailbox_limit = limit
+        closed = True
+
+        @on(Down)
+        def down(self, message):
+            if self.closed:
+                self.stash()
+            else:
+                self.seen.append(message)
+
+    def reopen(me):
+        me.closed = False
+        me.unstash_all()
+
+    watcher, target = await system.spawn(Later), await system.spawn(Worker)
+    monitor = watcher.actor.monitor(target)
+    system.kill(target)
+    await wait_all_tasks_blocked()
+    assert seen(watcher) == []
+    watcher.cast(DoSync(reopen))
+    for number in range(10):
+        watcher.cast(Note(number))
+    await wait_all_tasks_blocked()
+    assert seen(watcher)[0] == Down(monitor, target, Killed())
