@@ -27,7 +27,7 @@ finding         subject                                held by, or why it does n
 645, 763        subscriptions outlive the subscriber   ``test_events.py``: a subscription ends with
                                                        its actor; ``test_registry.py`` and
                                                        ``test_groups.py``: an ended listener/watcher
-                                                       is forgotten
+                                                       is forgotten; the event in hand: here
 729             full mailbox evicts a notice           here
 764             signal handlers                        here
 765             ask without time, or NaN               here
@@ -81,6 +81,7 @@ from actors import (
     on,
     open_system,
 )
+from actors.observing.events import Started
 from tests.actors.kit import Add, Do, DoSync, Get, Note, Worker, seen
 
 
@@ -392,3 +393,19 @@ async def test_1098_a_notice_of_an_end_that_was_stashed_comes_back(system, autoj
         watcher.cast(Note(number))
     await wait_all_tasks_blocked()
     assert seen(watcher)[0] == Down(monitor, target, Killed())
+
+
+async def test_645_who_follows_events_from_a_callback_is_not_told_the_event_in_hand(
+    system, autojump_clock
+):
+    told = []
+
+    def first(event):
+        if len(told) == 0:
+            system.on_event(told.append, Started)
+
+    system.on_event(first, Started)
+    await system.spawn(Worker)
+    assert told == []
+    ref = await system.spawn(Worker)
+    assert ref in [event.ref for event in told]
