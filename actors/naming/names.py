@@ -56,13 +56,14 @@ class Names:
         name: Any = ref.name
         if name is None:
             return
-        if isinstance(name, Via):
-            try:
+        try:
+            if isinstance(name, Via):
                 name.unregister(ref)
-            except Exception:
-                logger.exception("%r: unregistering its name failed", ref)
-        elif self._refs.get(name) is ref:
-            del self._refs[name]
+            elif self._refs.get(name) is ref:
+                del self._refs[name]
+        except Exception:
+            # Somebody else's code, such as a ``__hash__``; the end of an actor must not fail of it.
+            logger.exception("%s#%d: unregistering its name failed", ref.behaviour.name, ref.number)
 
     def find(self, name: Hashable) -> LocalRef | None:
         """The actor with this name."""

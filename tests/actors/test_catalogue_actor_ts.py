@@ -7,8 +7,8 @@ about supervision are in `tests/supervision/test_catalogue_actor_ts.py`.
 Of the three catalogues themselves only an excerpt of 913 could be read (its first eight points);
 the list of 913 after 921 and the lists of 696 and 796 could not. The findings below were found one
 by one, most of them read in their opening paragraphs and none with its whole discussion. 453, 628
-to 633, 697 to 728, 920 and 1381 are known by a line or less, 729 through others. A finding that is
-not named here was not judged. "Here" means this file, "supervision" its namesake there.
+to 633, 697 to 728, 914 to 920 and 1381 are known by a line or less, 729 through others. A finding
+that is not named here was not judged. "Here" means this file, "supervision" its namesake there.
 
 ==============  =====================================  ============================================
 finding         subject                                held by, or why it does not apply

@@ -25,7 +25,7 @@ from actors import (
     open_system,
 )
 from supervision import ChildSpec, DynamicSupervisor, StartChild, Supervisor, WhichChildren
-from tests.actors.kit import Do, Worker, seen
+from tests.actors.kit import Add, Do, Worker, seen
 
 
 @pytest.fixture
@@ -308,3 +308,24 @@ async def test_a_monitored_start_is_not_linked_and_its_failure_brings_no_down(
     await wait_all_tasks_blocked()
     assert watcher.is_alive()
     assert len(seen(watcher)) == 1
+
+
+class Moody:
+    """A name whose hash fails from some moment on."""
+
+    failing = False
+
+    def __hash__(self):
+        if self.failing:
+            raise RuntimeError("no hash today")
+        return 1
+
+
+async def test_a_name_whose_hash_has_begun_to_fail_ends_nobody_but_its_actor(system, caplog):
+    name = Moody()
+    ref, other = await system.spawn(Worker, name=name), await system.spawn(Worker)
+    name.failing = True
+    system.kill(ref)
+    assert await system.join(ref) == Killed()
+    assert await other.call(Add(1)) == 2
+    assert "unregistering its name failed" in caplog.text
