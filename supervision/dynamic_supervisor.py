@@ -282,19 +282,19 @@ class DynamicSupervisor(Actor):
 
     def _start_again(self, old: LocalRef, entry: _Entry) -> None:
         """Start a child again, without waiting for its ``init``."""
-        own = entry if type(entry) is _Own else None
+        spec = _spec(entry)
         try:
-            if own is None:
-                ref, is_up = start_again(self, _spec(entry), extra=self._extra)
+            if type(entry) is _Own:
+                ref, is_up = start_again(self, spec, entry.args, entry.name, self._extra)
             else:
-                ref, is_up = start_again(self, own.spec, own.args, own.name, self._extra)
+                ref, is_up = start_again(self, spec, extra=self._extra)
         except CallError as error:
             self._not_started(old, entry, reason_of_failure(error))
             return
         if is_up:
             self._children[ref] = entry
             self._ledger.move(old, ref)
-            self._desk.restarted(ref, _spec(entry))
+            self._desk.restarted(ref, spec)
         else:
             self._restarting[old] = entry
             self._starting[ref] = old

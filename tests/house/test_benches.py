@@ -30,6 +30,7 @@ PROMISED = {
         "crash_storm_s",
         "stop_s",
         "backlog_cost",
+        "alarmed_backlog_cost",
     },
     "journal": {"appends_per_s", "sync_ms", "slow_appends_per_s", "slow_sync_ms"},
     "chat": {
