@@ -49,13 +49,13 @@ PEERS = {
 }
 
 MISSED = """\
-Where a cast's time goes (`cast_vs_pykka` misses its bar, narrowly and not in every round): 0.12 us to
-send it (a method call, one comparison, an append), 0.27 us to handle it, of which the comparison of the
-context and the look whether the handler left something open take 0.02 us each, the rest is taking the
-message, finding the handler and calling it. Tried: one context for a run of messages (-0.10 us), the
-look spelled out in place (-0.07 us), the clock read by a countdown (-0.04 us), a way of its own for
-handlers that return None (nothing). pykka's `tell` is an append to a queue written in C; its threads
-take turns of 5 ms, so that its rate varies by a factor of two from round to round.
+Where a cast's time goes (`cast_vs_pykka` misses its bar, though not in every round): 0.12 us to
+send it (a method call, one comparison, an append), 0.27 us to handle it, of which the comparison of
+the context and the look whether the handler left something open take 0.02 us each; the rest is
+taking the message, finding the handler and calling it. Tried: one context for a run of messages,
+and the look spelled out in place (-0.17 us together); the clock read by a countdown (-0.04 us); a
+way of its own for handlers that return None (nothing). The rate of pykka's `tell`, with two threads
+that take turns, varies by a factor of two from round to round.
 """
 
 BUSY = (
