@@ -127,7 +127,10 @@ class StreamModel:
         left = set()
         for world in self.worlds:
             exists = bool(world.records)
-            wrong_epoch = op.epoch is not None and (foreign if exists else op.epoch != 0)
+            # Epoch 0 means that there is no such stream: it is wrong for one that exists, also when
+            # the epoch it has is not known here, since nobody waited for the append that made it.
+            wrong = (foreign or op.epoch == 0) if exists else op.epoch != 0
+            wrong_epoch = op.epoch is not None and wrong
             after, kind = (world, "conflict") if wrong_epoch else world.after(op)
             if kind == kinds[type(outcome)] and self._fits(after, outcome):
                 left.add(after)
