@@ -180,6 +180,7 @@ class System(Inspection):
 
         Raises:
             UpgradeFailed: something was wrong; everything is as before.
+            TypeError, ValueError: `timeout` is no finite number; nothing was done.
         """
         schedulers = [self._scheduler, *(system._scheduler for system in also)]
         return await upgrade(schedulers, modules, sources or {}, timeout)

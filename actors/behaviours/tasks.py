@@ -55,6 +55,7 @@ from actors.lifecycle.ties import tie, untie
 from actors.observing.summaries import summary
 from actors.reasons import ExitReason, Normal, Shutdown
 from actors.ref import CALL_TIMEOUT_S
+from actors.scheduling.clocks import deadline_after
 from actors.scheduling.protection import expose, protect
 from actors.scheduling.waits import Wait, wait_for
 
@@ -139,6 +140,8 @@ class Task(Generic[R]):
         ref = self.ref
         if not self.is_done:
             check_no_cycle(ref)
+            if timeout is not None:
+                deadline_after(ref.scheduler.now(), timeout)  # a wrong one ends nobody
             self._unlink()
             send_exit(ref, Shutdown(), None)
         reason = await wait_for_end(ref, timeout)
@@ -274,6 +277,8 @@ class TaskStream(Generic[I, R]):
             raise ValueError(f"max_concurrency={max_concurrency!r} is not an int of at least 1")
         if on_timeout not in ("raise", "kill"):
             raise ValueError(f"on_timeout is 'raise' or 'kill', not {on_timeout!r}")
+        if timeout is not None:
+            deadline_after(0.0, timeout)
         self._start = start
         self._owner = owner
         self._function = function

@@ -33,6 +33,8 @@ async def stop_and_wait(target: LocalRef, reason: ExitReason, seconds: float | N
     if not target.is_alive():
         raise StopFailed(target, NoProc(), reason)
     check_no_cycle(target)
+    if seconds is not None:
+        deadline_after(target.scheduler.now(), seconds)  # a wrong one stops nobody
     _ask(target, reason)
     ended_with = await wait_for_end(target, seconds)
     if ended_with is None:
@@ -57,9 +59,10 @@ async def wait_for_end(target: LocalRef, seconds: float | None) -> ExitReason | 
     """
     scheduler = target.scheduler
     current = scheduler.run.current
+    deadline = None if seconds is None else deadline_after(scheduler.now(), seconds)
     wait = join(target)
-    if seconds is not None and not wait.done:
-        scheduler.wheel.add(wait, deadline_after(scheduler.now(), seconds))
+    if deadline is not None and not wait.done:
+        scheduler.wheel.add(wait, deadline)
     if current is not None:
         current.waiting = target
     try:

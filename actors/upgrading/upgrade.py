@@ -40,6 +40,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +52,7 @@ from actors.observing.observation import plain_behaviour, set_behaviour
 from actors.observing.reports import logger
 from actors.observing.summaries import slots_of
 from actors.reasons import bounded
+from actors.scheduling.clocks import deadline_after
 from actors.scheduling.protection import protect
 from actors.upgrading.code_loading import Staged, defined_in, find_class, install, stage
 from actors.upgrading.freezing import Freezer
@@ -90,6 +92,11 @@ async def upgrade(
     for one in modules:
         if not isinstance(one, (str, ModuleType)):
             raise TypeError(f"upgrade takes names of modules, or modules, not {one!r}")
+    if deadline_after(0.0, timeout) == inf:
+        raise ValueError(
+            "an upgrade's timeout is finite, since all actors that have come to rest wait for the "
+            "last; give a number of seconds"
+        )
     names = tuple(one if isinstance(one, str) else one.__name__ for one in modules)
     await trio.lowlevel.checkpoint()
     with _alone():

@@ -19,6 +19,7 @@ from actors import (
     StartFailed,
     open_system,
     start_task,
+    stream_tasks,
 )
 from tests.actors.kit import DoSync, Worker
 
@@ -152,3 +153,35 @@ async def test_a_system_gives_its_names_to_its_own_actors_only():
         assert ref.name is None
         two.register("name", ref)
         assert (one.whereis("name"), two.whereis("name")) == (None, ref)
+
+
+WRONG_TIMES = ["1", [], float("nan")]
+
+
+@pytest.mark.parametrize("seconds", WRONG_TIMES, ids=repr)
+async def test_a_wrong_timeout_of_a_stop_stops_nobody(seconds):
+    async with open_system() as system:
+        ref = await system.spawn(Worker)
+        task = await start_task(system, trio.sleep_forever)
+        with pytest.raises((TypeError, ValueError), match="give a finite number"):
+            await system.stop(ref, timeout=seconds)
+        with pytest.raises((TypeError, ValueError), match="give a finite number"):
+            await task.shutdown(timeout=seconds)
+        with pytest.raises((TypeError, ValueError), match="give a finite number"):
+            await task.result(timeout=seconds)
+        await trio.testing.wait_all_tasks_blocked()
+        assert ref.is_alive()
+        assert not task.is_done
+        assert (ref.ties, task.ref.ties) == (None, None)
+
+
+@pytest.mark.parametrize("seconds", [*WRONG_TIMES, float("inf")], ids=repr)
+async def test_a_wrong_timeout_of_an_upgrade_or_a_stream_is_refused_at_once(
+    seconds,
+):
+    async with open_system() as system:
+        with pytest.raises((TypeError, ValueError), match="a number of seconds"):
+            await system.upgrade("tests.actors.kit", timeout=seconds)
+        if seconds != float("inf"):
+            with pytest.raises((TypeError, ValueError), match="give a finite number"):
+                stream_tasks(system, str, [1], timeout=seconds)
