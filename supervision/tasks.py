@@ -31,7 +31,7 @@ from supervision.requests import StartChild
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
-I = TypeVar("I")  # noqa: E741 - the item of a stream
+Item = TypeVar("Item")
 
 _AWAITED: Final = ChildSpec("task", TaskRun, restart="temporary")
 
@@ -92,25 +92,25 @@ class TaskSupervisor:
     @overload
     def stream(
         self,
-        function: Callable[[I], Coroutine[Any, Any, R]],
-        items: Iterable[I],
+        function: Callable[[Item], Coroutine[Any, Any, R]],
+        items: Iterable[Item],
         *,
         max_concurrency: int = MAX_CONCURRENCY,
         ordered: bool = True,
         timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
-    ) -> TaskStream[I, R]: ...
+    ) -> TaskStream[Item, R]: ...
     @overload
     def stream(
         self,
-        function: Callable[[I], R],
-        items: Iterable[I],
+        function: Callable[[Item], R],
+        items: Iterable[Item],
         *,
         max_concurrency: int = MAX_CONCURRENCY,
         ordered: bool = True,
         timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
-    ) -> TaskStream[I, R]: ...
+    ) -> TaskStream[Item, R]: ...
     def stream(
         self,
         function: Callable[[Any], Any],

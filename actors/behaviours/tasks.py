@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
-I = TypeVar("I")  # noqa: E741 - the item of a stream
+Item = TypeVar("Item")
 
 MAX_CONCURRENCY: Final = 8
 """Tasks of a stream that run at once, if nothing else is said."""
@@ -224,10 +224,10 @@ def starter_of(starter: Actor | System, *, link: bool) -> Starter:
     return spawn
 
 
-class TaskOutcome(NamedTuple, Generic[I, R]):
+class TaskOutcome(NamedTuple, Generic[Item, R]):
     """What became of one item: `value`, or None and the `reason` of the failure."""
 
-    item: I
+    item: Item
     value: R | None
     reason: ExitReason | None
 
@@ -258,14 +258,14 @@ class _Job(Watch):
         )
 
 
-class TaskStream(Generic[I, R]):
+class TaskStream(Generic[Item, R]):
     """The outcomes of one function over many items; see the top of this file."""
 
     def __init__(
         self,
         start: Starter,
-        function: Callable[[I], Any],
-        items: Iterable[I],
+        function: Callable[[Item], Any],
+        items: Iterable[Item],
         *,
         max_concurrency: int = MAX_CONCURRENCY,
         ordered: bool = True,
@@ -282,7 +282,7 @@ class TaskStream(Generic[I, R]):
         self._start = start
         self._owner = owner
         self._function = function
-        self._items: Iterator[I] | None = iter(items)
+        self._items: Iterator[Item] | None = iter(items)
         self._max: Final = max_concurrency
         self._ordered: Final = ordered
         self._timeout: Final = timeout
@@ -309,7 +309,7 @@ class TaskStream(Generic[I, R]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> TaskOutcome[I, R]:
+    async def __anext__(self) -> TaskOutcome[Item, R]:
         while True:
             await self._fill()
             kept = self._kept
@@ -329,7 +329,7 @@ class TaskStream(Generic[I, R]):
             for item in self._next_item():
                 await self._start_one(item)
 
-    def _next_item(self) -> tuple[I, ...]:
+    def _next_item(self) -> tuple[Item, ...]:
         """The next item, if there is one; iterating is the user's code."""
         assert self._items is not None
         for item in self._items:
@@ -337,7 +337,7 @@ class TaskStream(Generic[I, R]):
         self._items = None
         return ()
 
-    async def _start_one(self, item: I) -> None:
+    async def _start_one(self, item: Item) -> None:
         job = _Job(self, item, None)
         task = job.task
         ref = task.ref = await self._start(TaskRun, task, self._function, (item,))
@@ -389,27 +389,27 @@ class TaskStream(Generic[I, R]):
 @overload
 def stream_tasks(
     starter: Actor | System,
-    function: Callable[[I], Coroutine[Any, Any, R]],
-    items: Iterable[I],
+    function: Callable[[Item], Coroutine[Any, Any, R]],
+    items: Iterable[Item],
     *,
     link: bool = True,
     max_concurrency: int = MAX_CONCURRENCY,
     ordered: bool = True,
     timeout: float | None = CALL_TIMEOUT_S,
     on_timeout: Literal["raise", "kill"] = "raise",
-) -> TaskStream[I, R]: ...
+) -> TaskStream[Item, R]: ...
 @overload
 def stream_tasks(
     starter: Actor | System,
-    function: Callable[[I], R],
-    items: Iterable[I],
+    function: Callable[[Item], R],
+    items: Iterable[Item],
     *,
     link: bool = True,
     max_concurrency: int = MAX_CONCURRENCY,
     ordered: bool = True,
     timeout: float | None = CALL_TIMEOUT_S,
     on_timeout: Literal["raise", "kill"] = "raise",
-) -> TaskStream[I, R]: ...
+) -> TaskStream[Item, R]: ...
 def stream_tasks(
     starter: Actor | System,
     function: Callable[[Any], Any],
