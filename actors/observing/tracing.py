@@ -8,7 +8,8 @@
 A trace sees the messages that actors take in hand and what comes of them, as `LogEvent` values with
 bounded texts. It can be left on in a busy system: it ends by itself after `limit` events, or as
 soon as there are more than `per_second` within one second, and says so, in the log ``actors`` and
-in `Trace.over`. While none is on, tracing costs nothing; see `actors.observing.observation`.
+in `Trace.over`. It ends and says so, too, when its callback or its predicate raises. While none is
+on, tracing costs nothing; see `actors.observing.observation`.
 
 Traced are one actor, or all actors of a class, or all that a predicate names: those alive when it
 is switched on, and those that start while it is on.
@@ -102,8 +103,12 @@ class Trace:
             self._unfollow = listen(self._scheduler, self._started, (Started,))
 
     def _started(self, event: Started) -> None:
-        if isinstance(event.ref, LocalRef):
+        if not isinstance(event.ref, LocalRef):
+            return
+        try:
             self.add(event.ref)
+        except BaseException as error:
+            self._fail("predicate", error)
 
     def received(self, step: Step, /) -> None:
         """A traced actor takes a message in hand."""
@@ -132,11 +137,14 @@ class Trace:
             try:
                 self._callback(event)
             except BaseException as error:
-                logger.exception("the callback of a trace raised; the trace ends")
-                self._scheduler.system.note_fatal(error)
-                self._end("its callback raised")
+                self._fail("callback", error)
         if len(self.events) >= self._limit:
             self._end(f"there were {self._limit:,} events")
+
+    def _fail(self, what: str, error: BaseException) -> None:
+        logger.exception("the %s of a trace raised; the trace ends", what)
+        self._scheduler.system.note_fatal(error)
+        self._end(f"its {what} raised")
 
     def _end(self, why: str) -> None:
         if self.over is not None:
@@ -167,8 +175,12 @@ def start_trace(
             raise CalleeDied(target, target.exit_reason or NoProc())
         trace.add(target)
         return trace
-    for ref in tuple(scheduler.table):
-        trace.add(ref)
+    try:
+        for ref in tuple(scheduler.table):
+            trace.add(ref)
+    except BaseException:
+        trace.stop()  # nobody else could: the caller gets the error instead of the trace
+        raise
     trace.follow()
     return trace
 

@@ -98,6 +98,27 @@ async def test_a_callback_of_a_trace_that_raises_ends_it_and_harms_nobody():
         assert trace.over == "its callback raised"
 
 
+async def test_a_predicate_of_a_trace_that_raises_later_ends_it_and_is_logged(caplog):
+    async with open_system() as system:
+        ref = await system.spawn(Worker, name="b")
+        trace = system.trace(lambda ref: ref.name < "c")
+        second = await system.spawn(Worker)  # has no name: None < "c" raises
+        assert await second.call(Add(1)) == 2
+        assert trace.over == "its predicate raised"
+        assert ref.behaviour is second.behaviour is Worker._behaviour
+        await system.spawn(Worker)
+    assert caplog.text.count("the predicate of a trace raised; the trace ends") == 1
+
+
+async def test_a_predicate_that_raises_at_once_raises_at_the_caller_and_nothing_is_traced():
+    async with open_system() as system:
+        ref = await system.spawn(Worker, name="b")
+        await system.spawn(Worker)
+        with pytest.raises(TypeError, match="'<' not supported"):
+            system.trace(lambda ref: ref.name < "c")
+        assert ref.behaviour is Worker._behaviour
+
+
 async def test_a_trace_may_end_in_the_middle_of_a_run():
     async with open_system() as system:
         ref = await system.spawn(Worker)
