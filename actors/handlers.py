@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
+from actors.behaviours.signatures import check_handler
 from actors.lifecycle.hibernation import Hibernation, hibernation_of, start_drowsing
 from actors.mailboxes.rules import MailboxRules
 from actors.messages import NoReply, Request
@@ -143,6 +144,8 @@ def on(message_type: Any, *, state: Hashable = ANY_STATE) -> Any:
 
     The handler takes ``(self, message)`` and may be ``def`` or ``async def``. For a `Request[R]` it
     returns the ``R``, or `NO_REPLY` if the reply comes later; for other messages it returns None.
+    One that cannot be called so, or is annotated to take another class of messages, is a TypeError
+    where its class is defined.
 
     Raises:
         TypeError: `message_type` is not a class.
@@ -191,6 +194,9 @@ class Behaviour:
         if base is not None:
             _check_methods(cls)
         table = _table(cls)
+        in_states = marked_methods(cls, STATE_MARK)
+        for kind, handler in (*table.items(), *((kind, h) for (_, kind), h in in_states.items())):
+            check_handler(handler, kind)
         self.coroutines = {kind: h for kind, h in table.items() if iscoroutinefunction(h)}
         self.handlers = {kind: h for kind, h in table.items() if kind not in self.coroutines}
         self.fallback: Callable[[Any, Any], Any] = cls.handle_info
@@ -216,7 +222,7 @@ class Behaviour:
         self.successor: type[Actor] | None = None
         self.adopted: dict[type, None] = {}
         self.catch_all: Callable[[Any, Any], Any] | None = None
-        if marked_methods(cls, STATE_MARK) and not hasattr(cls, "initial_state"):
+        if in_states and not hasattr(cls, "initial_state"):
             raise TypeError(f"{self.name} has handlers with state=; derive it from StateMachine")
         if base is not None:
             expose(cls, *table.values())

@@ -10,6 +10,7 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from actors.behaviours.signatures import check_entry
 from actors.behaviours.timers import Hidden, cancel_timer, find_timer, start_timer
 from actors.errors import ActorError, Reject
 from actors.handlers import ANY_STATE, STATE_MARK, marked_methods
@@ -46,6 +47,8 @@ class Table:
         for (state, kind), handler in marked_methods(cls, STATE_MARK).items():
             self.states.setdefault(state, dict(anywhere))[kind] = handler
         self.enter: dict[Any, Any] = marked_methods(cls, ENTER_MARK)
+        for method in self.enter.values():
+            check_entry(method)
         self.enter_any = self.enter.pop(ANY_STATE, None)
 
     def kinds(self) -> set[type]:

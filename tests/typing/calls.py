@@ -60,10 +60,52 @@ class Deferred(Actor):
         return NO_REPLY
 
 
+class Deciding(Actor):
+    @on(Add)
+    async def add(self, request: Add) -> int | NoReply:
+        return request.amount or NO_REPLY
+
+    @on(Names)
+    def names(self, request: Request[tuple[str, ...]]) -> tuple[str, ...]:
+        return ()
+
+
 class Wrong(Actor):
     @on(Add)  # type: ignore[arg-type]  # pyright: ignore
     def add(self, request: Add) -> str:
         return "not an int"
+
+    @on(Names)  # type: ignore[arg-type]  # pyright: ignore
+    async def names(self, request: Names) -> str:
+        return "no tuple"
+
+    @on(Reset)  # type: ignore[arg-type]  # pyright: ignore
+    def reset(self, message: Reset) -> int:
+        return 0
+
+
+class NothingForAnAnswer(Actor):
+    @on(Add)  # type: ignore[arg-type]  # pyright: ignore
+    def add(self, request: Add) -> None:
+        pass
+
+    @on(Names)  # type: ignore[arg-type]  # pyright: ignore
+    def names(self, request: Names) -> str | NoReply:
+        return NO_REPLY
+
+
+class WrongParameters(Actor):
+    @on(Add)  # type: ignore[arg-type]  # pyright: ignore
+    def add(self) -> int:
+        return 0
+
+    @on(Names)  # type: ignore[arg-type]  # pyright: ignore
+    def names(self, request: Names, other: int) -> tuple[str, ...]:
+        return ()
+
+    @on(Reset)  # type: ignore[arg-type]  # pyright: ignore
+    def reset(self, message: Add) -> None:
+        pass
 
 
 async def calls(ref: Ref) -> None:
