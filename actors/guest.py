@@ -176,6 +176,14 @@ class Bridge:
         """The living actor with this name."""
         return self._system.whereis(name)
 
+    async def wait_for(
+        self,
+        name: Hashable,
+        timeout: float | None = CALL_TIMEOUT_S,  # noqa: ASYNC109
+    ) -> LocalRef:
+        """The living actor with this name, when there is one; see `System.wait_for`."""
+        return await self.run(self._system.wait_for, name, timeout)
+
     async def spawn(
         self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any
     ) -> LocalRef:

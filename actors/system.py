@@ -103,7 +103,23 @@ class System(Inspection):
 
     def whereis(self, name: Hashable) -> LocalRef | None:
         """The living actor with this name."""
-        return self._scheduler.names.find(name)
+        return self._scheduler.names.whereis(name)
+
+    async def wait_for(
+        self,
+        name: Hashable,
+        timeout: float | None = CALL_TIMEOUT_S,  # noqa: ASYNC109
+    ) -> LocalRef:
+        """The living actor with this name; waits until there is one, as while it is restarted.
+
+        Also for a name that `Registry.via` has made. See `actors.naming.arrivals`.
+
+        Raises:
+            WaitTimeout: nobody has got the name within `timeout` seconds (None: wait for ever).
+            SystemStopped: the system has stopped.
+            TypeError: it is a `Via` of another table, which does not tell of changes.
+        """
+        return await self._scheduler.names.wait_for(self._scheduler, name, timeout)
 
     def register(self, name: Hashable, ref: Ref) -> None:
         """Give a living actor that has no name this one; it loses it when it ends.
@@ -339,6 +355,7 @@ async def open_system(
                 error = raised
             with trio.CancelScope(shield=True):
                 await _stop(system, tasks, stop_timeout)
+                scheduler.arrivals.close()
             nursery.cancel_scope.cancel()
     if scheduler.fatal is not None:
         raise scheduler.fatal

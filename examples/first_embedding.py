@@ -38,8 +38,7 @@ async def main() -> None:
         child = ChildSpec(id="calculator", actor=Calculator, args=(84.0,), name="calculator")
         await system.spawn(Supervisor, [child], strategy="one_for_one")
 
-        calculator = system.whereis("calculator")
-        assert calculator is not None
+        calculator = await system.wait_for("calculator")
         print("84 / 2 =", await calculator.call(Divide(2.0)))
 
         try:
@@ -47,9 +46,8 @@ async def main() -> None:
         except CallError as error:
             print("84 / 0:", error)
 
-        # The supervisor has started a new incarnation under the same name.
-        while (calculator := system.whereis("calculator")) is None:
-            await trio.sleep(0.01)
+        # The supervisor starts a new incarnation under the same name.
+        calculator = await system.wait_for("calculator")
         print("84 / 4 =", await calculator.call(Divide(4.0)))
 
 

@@ -133,7 +133,11 @@ class Portal:
         return self.run(self._whereis, name)
 
     async def _whereis(self, name: Hashable) -> LocalRef | None:
-        return self._scheduler.names.find(name)
+        return self._scheduler.names.whereis(name)
+
+    def wait_for(self, name: Hashable, timeout: float | None = CALL_TIMEOUT_S) -> LocalRef:
+        """The living actor with this name, when there is one; see `System.wait_for`."""
+        return self.run(self._scheduler.system.wait_for, name, timeout)
 
     def run(self, function: Callable[..., Awaitable[R]], *args: Any) -> R:
         """Run ``await function(*args)`` in the system's thread, with this context's variables.

@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors.errors import ActorError
 from actors.lifecycle.links import Watch
 from actors.lifecycle.ties import tie, untie
+from actors.naming.arrivals import wait_until_found
 from actors.naming.registrations import (
     AlreadyRegistered,
     Entry,
@@ -62,7 +63,7 @@ from actors.naming.subscriptions import (
     scheduler_of,
 )
 from actors.naming.via import RegistryName, Via
-from actors.ref import LocalRef, Ref
+from actors.ref import CALL_TIMEOUT_S, LocalRef, Ref
 from actors.scheduling.protection import expose, protect
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ class Registry:
         elif taken is not holder:
             self._by_key[key] = {taken: None, holder: None}
         self._subscribers.tell(EVERYTHING, Registered, self.name, key, actor, value)
+        if self._scheduler.arrivals.waits:
+            self._scheduler.arrivals.announce(self, key)
 
     def via(self, key: Hashable, value: object = None) -> Via:
         """`key` as a name for ``spawn`` and child specs: taken with the start, free at the end.
@@ -248,6 +251,20 @@ class Registry:
         if holders is None:
             return None
         return (holders if isinstance(holders, _Holder) else next(iter(holders))).ref
+
+    async def wait_for(
+        self,
+        key: Hashable,
+        timeout: float | None = CALL_TIMEOUT_S,  # noqa: ASYNC109
+    ) -> LocalRef:
+        """The actor under `key`; waits until there is one. See `actors.naming.arrivals`.
+
+        Raises:
+            WaitTimeout: none has been registered within `timeout` seconds (None: wait for ever).
+            SystemStopped: the system has stopped.
+        """
+        lacking = f"no actor has been registered under {key!r} in {self.name!r}"
+        return await wait_until_found(self._scheduler, self, key, timeout, lacking)
 
     def match(self, key: Hashable, predicate: Callable[[Any], object]) -> tuple[Entry, ...]:
         """The registrations under `key` for whose value `predicate` is true."""

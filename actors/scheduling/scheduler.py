@@ -34,6 +34,7 @@ from actors.errors import LeftOpen, Unwind
 from actors.lifecycle.ties import tie, untie
 from actors.mailboxes.mailbox import EMPTY
 from actors.messages import NO_REPLY
+from actors.naming.arrivals import Arrivals
 from actors.naming.names import Names
 from actors.observing.reports import Reporter
 from actors.ref import (
@@ -114,7 +115,8 @@ class Scheduler:
         self.runq: deque[LocalRef | Wait] = deque()
         self.spare: list[deque[Any]] = []
         self.table: dict[LocalRef, None] = {}
-        self.names = Names()
+        self.arrivals = Arrivals()
+        self.names = Names(self.arrivals)
         self.numbers = itertools.count(1)
         self.reporter = Reporter(now, self._note_fatal)
         self.counters = self.reporter.counters

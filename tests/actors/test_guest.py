@@ -63,6 +63,9 @@ async def test_asyncio_code_calls_casts_and_spawns():
     async with open_guest_system("guests") as bridge:
         ref = await bridge.spawn(Worker, name="worker")
         assert bridge.whereis("worker") is ref
+        late = asyncio.ensure_future(bridge.wait_for("late"))
+        await asyncio.sleep(0)
+        assert await bridge.spawn(Worker, name="late") is await late
         assert bridge.system.name == "guests"
         for number in range(3):
             bridge.cast(ref, Note(number))

@@ -21,6 +21,7 @@ from actors import (
     Shutdown,
     StartFailed,
     SystemStopped,
+    WaitTimeout,
     open_system,
     open_system_in_thread,
 )
@@ -44,6 +45,9 @@ def test_many_threads_call_cast_and_spawn_through_one_portal():
     with open_system_in_thread("threads") as portal:
         shared = portal.spawn(Worker, name="shared")
         assert portal.whereis("shared") is shared
+        assert portal.wait_for("shared") is shared
+        with pytest.raises(WaitTimeout, match=r"'nobody' within 0\.01 s"):
+            portal.wait_for("nobody", 0.01)
 
         def work(number):
             own = portal.spawn(Worker)
