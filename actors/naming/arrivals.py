@@ -5,9 +5,9 @@
 
 Contract:
 
-* `System.wait_for` and `Registry.wait_for` answer at once if `whereis` finds an actor, else as soon as it would, else they raise
-  `WaitTimeout` after `timeout` seconds (None: they wait for ever). The system's end ends every wait
-  with `SystemStopped`.
+* `System.wait_for` and `Registry.wait_for` answer at once if `whereis` finds an actor, else as soon
+  as it would, else they raise `WaitTimeout` after `timeout` seconds (None: they wait for ever). The
+  system's end ends every wait with `SystemStopped`.
 * What is found is what `whereis` finds: the actor has its name before its ``init`` has run, and a
   call waits for that. It may have ended by the time that it is called, as any actor may.
 * In a handler the wait parks the actor; in a trio task it is an ordinary wait.
