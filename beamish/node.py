@@ -34,8 +34,8 @@ from beamish.messenger.accounts.passwords import Passwords
 from beamish.messenger.accounts.profiles import Profiles
 from beamish.messenger.accounts.tokens import new_device, new_token
 from beamish.messenger.connections import Connections
-from beamish.messenger.conversations.commands import Refusal
 from beamish.messenger.conversations.conversation import Conversation
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.directory import Directory
 from beamish.messenger.environment import Environment

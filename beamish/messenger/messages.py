@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors import Ref, Request
-from beamish.messenger.conversations.commands import Refusal
-from beamish.messenger.conversations.state import Interval, Member
+from beamish.messenger.conversations.effects import Interval, Member
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.streams.log_part import LogPart
 from beamish.messenger.streams.records import Record
 from beamish.messenger.streams.visibility import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.refusal import Refusal
 from storage import Refused
 
 _CODES = {

@@ -16,6 +16,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.streams.records import Fields
+
 WINDOW = 64
 """How many unanswered commands a device may have to one stream, and how many results are kept."""
 
@@ -64,3 +67,27 @@ class CommandNumbers:
         assert isinstance(last, int)
         assert isinstance(rows, list)
         return cls(last, {tag: Result(n, ordinal, at) for tag, n, ordinal, at in rows})
+
+
+def result_of(fields: Fields) -> Result:
+    """The result that a command had, from the record that it became."""
+    return Result(fields["n"], fields.get("ordinal", 0), fields["at"])
+
+
+def refusal_of_number(numbers: CommandNumbers, number: int) -> Refusal | None:
+    """Why a command whose tag is not known cannot have this number; None for the next one."""
+    if number <= numbers.last:
+        return Refusal(
+            "number_used",
+            f"command number {number} of this device was used by another command:"
+            " numbers are dense and each command keeps its own number and tag",
+        )
+    expected = numbers.last + 1
+    if number != expected:
+        return Refusal(
+            "expected",
+            f"the next command number of this device here is {expected}, not"
+            f" {number}: send what is unanswered again, in order",
+            expected,
+        )
+    return None

@@ -9,24 +9,25 @@ Of a group it also keeps how far each member has come; see `group_marks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from actors import NO_REPLY, Actor, Answer, ExitReason, NoReply, ReplyTo, on
 from beamish.messenger import messages as m
+from beamish.messenger.conversations.answers import description, marks_of, readable_by
 from beamish.messenger.conversations.command_numbers import Result
-from beamish.messenger.conversations.commands import CreateGroup, Numbered, Refusal, SendText
-from beamish.messenger.conversations.device_check import Checked, check_devices, refusal_of_device
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.decision import Decision, Question, weight
+from beamish.messenger.conversations.device_check import check_devices
+from beamish.messenger.conversations.effects import Interval
 from beamish.messenger.conversations.fan_out import FanOut
 from beamish.messenger.conversations.group_marks import GroupMarks
-from beamish.messenger.conversations.state import ConversationState, Draft, Interval
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.conversations.state import ConversationState
 from beamish.messenger.environment import Environment
-from beamish.messenger.ids import conversation_stream, direct_users
-from beamish.messenger.refusals import refusal_of
+from beamish.messenger.ids import conversation_stream
 from beamish.messenger.streams.journal_port import JournalUnavailable
-from beamish.messenger.streams.records import Record
-from beamish.messenger.streams.stream_writer import Proposal, StreamWriter
+from beamish.messenger.streams.stream_writer import StreamWriter
 from beamish.messenger.streams.visibility import Settings
 from beamish.messenger.users.state import Levels
 
@@ -53,9 +54,6 @@ class _Batch:
 @dataclass(frozen=True, slots=True)
 class _Idle:
     pass
-
-
-Question = Callable[[ConversationState], object]
 
 
 class Conversation(Actor):
@@ -145,12 +143,15 @@ class Conversation(Actor):
     @on(m.Describe)
     def describe(self, question: m.Describe) -> NoReply | m.Description | Refusal:
         """Settings and members, as far as this user may know them."""
-        return self._enqueue(lambda state: self._description(state, question.user))
+        return self._enqueue(lambda state: description(state, question.user))
 
     @on(m.MarksOf)
     def marks_of(self, question: m.MarksOf) -> NoReply | tuple[tuple[str, Levels], ...] | Refusal:
         """How far the others have come."""
-        return self._enqueue(lambda state: self._marks_of(state, question))
+        return self._enqueue(lambda state: marks_of(state, self._levels(), question))
+
+    def _levels(self) -> dict[str, Levels]:
+        return {} if self.marks is None else self.marks.levels
 
     def _enqueue(self, what: Numbered | Question) -> NoReply | Refusal:
         if len(self._waiting) >= MAX_WAITING:
@@ -176,7 +177,7 @@ class Conversation(Actor):
         asked = [what for what, _ in waiting]
         checked = await check_devices(self, asked)
         before = self.state.version
-        batch = _Decision(self, asked, checked)
+        batch = Decision(self, asked, checked)
         try:
             refused: object = await self.writer.commit(batch.decide)
         except JournalUnavailable as unavailable:
@@ -241,132 +242,3 @@ class Conversation(Actor):
         """Write marks and tell the authors."""
         if self.marks is not None:
             await self.marks.turn()
-
-    # -- answers ---------------------------------------------------------------------------------
-
-    def _description(self, state: ConversationState, user: str) -> m.Description | Refusal:
-        settings = Settings(state.kind, state.title, state.open)
-        if user in state.members:
-            members = tuple(sorted(state.members.items()))
-            return m.Description(settings, state.version, members)
-        if state.open:
-            # Record 1 is all that this says; of later ones only those whom they concern may know.
-            gone = state.former.get(user)
-            return m.Description(settings, 1 if gone is None else gone.last, ())
-        return stranger(state, user)
-
-    def _marks_of(
-        self, state: ConversationState, question: m.MarksOf
-    ) -> tuple[tuple[str, Levels], ...] | Refusal:
-        interval = readable_by(state, question.user)
-        if isinstance(interval, Refusal):
-            return interval
-        if not interval.first <= question.n <= interval.last:
-            return Refusal("not_found", f"you cannot see a record {question.n} here")
-        known = {} if self.marks is None else self.marks.levels
-        return tuple(
-            (user, _as_seen(known.get(user, Levels(0, 0)), interval))
-            for user, joined in sorted(fellows(state, question.user, interval).items())
-            if joined <= question.n
-        )
-
-
-def weight(what: Numbered | Question) -> int:
-    """An upper bound of the bytes that the record of a command will have."""
-    action = what.action if isinstance(what, Numbered) else None
-    if isinstance(action, SendText):
-        return 512 + 4 * len(action.text)
-    if isinstance(action, CreateGroup):
-        return 512 + 512 * len(action.members)
-    return 512
-
-
-def fellows(state: ConversationState, user: str, interval: Interval) -> dict[str, int]:
-    """The other members since when, for one who left: those at that time who did not join anew."""
-    joined = {other: member.joined for other, member in state.members.items()}
-    if user not in joined:
-        gone = state.former.items()
-        joined |= {other: theirs.first for other, theirs in gone if theirs.last > interval.last}
-    joined.pop(user, None)
-    return joined
-
-
-def _as_seen(levels: Levels, interval: Interval) -> Levels:
-    """Somebody's levels as far as they speak of records that the asker may see."""
-    seen = [min(level, interval.last) if level >= interval.first else 0 for level in levels]
-    return Levels(*seen)
-
-
-def readable_by(state: ConversationState, user: str) -> Interval | Refusal:
-    """The interval that `user` may read, or why there is none."""
-    return state.readable(user) or stranger(state, user)
-
-
-def stranger(state: ConversationState, user: str) -> Refusal:
-    """Why somebody who never was a member learns nothing."""
-    pair = direct_users(state.conversation)
-    if not state.version and (pair is None or user in pair):
-        return Refusal("not_found", f"there is no conversation {state.conversation}")
-    return Refusal(
-        "not_member",
-        f"you are not a member of {state.conversation}"
-        + ("" if pair else ": join it, or have somebody invite you"),
-    )
-
-
-class _Decision:
-    """One batch: what it proposes, and the answers once that is committed or refused."""
-
-    def __init__(
-        self, actor: Conversation, asked: list[Numbered | Question], checked: Checked
-    ) -> None:
-        self._actor = actor
-        self._checked = checked
-        self._asked = asked
-        self._known: list[Result | None] = []
-        self._decided: list[Result | Refusal | None] = []
-        self._records: list[Record] = []
-
-    def decide(self) -> Proposal | None:
-        """Decide all commands from their first check; called again after a conflict."""
-        state, settings = self._actor.state, self._actor.environment.settings
-        closed = None
-        if self._actor.fan_out.backlog > settings.unsettled_records:
-            closed = Refusal("overloaded", "its members are behind: try again", None, 500)
-        draft = Draft(state, self._actor.environment.now_ms(), settings.limits.members, closed)
-        self._known = [
-            state.first_result(what) if isinstance(what, Numbered) else None for what in self._asked
-        ]
-        self._decided = [
-            self._decide_one(draft, what) if isinstance(what, Numbered) else None
-            for what in self._asked
-        ]
-        self._records = [Record.new(fields) for fields in draft.records]
-        if not self._records:
-            return None
-        return Proposal(tuple(record.raw for record in self._records), pending=True)
-
-    def _decide_one(self, draft: Draft, command: Numbered) -> Result | Refusal:
-        if self._checked:
-            refusal = refusal_of_device(self._actor.state, self._checked, command)
-            if refusal is not None:
-                return refusal
-        return draft.decide(command)
-
-    def committed(self, before: int, after: int) -> list[Record]:
-        """The batch's own records, if they are what was committed."""
-        return [record for record in self._records if before < record.n <= after]
-
-    def answers(self, refused: object) -> list[object]:
-        """The answers in the order of the questions, `refused` being the journal's refusal."""
-        state = self._actor.state
-        refusal = None if refused is None else refusal_of(refused)
-        answers: list[object] = []
-        for what, known, decided in zip(self._asked, self._known, self._decided, strict=True):
-            if known is not None:
-                answers.append(known)
-            elif refusal is not None:
-                answers.append(refusal)
-            else:
-                answers.append(decided if isinstance(what, Numbered) else what(state))
-        return answers

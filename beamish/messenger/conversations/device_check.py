@@ -22,7 +22,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from actors import CallError
-from beamish.messenger.conversations.commands import Numbered, Refusal
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.messages import AccountOf
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from actors import Answer, Busy, CallError, CallTimeout, Ref
 from beamish.messenger.conversations.command_numbers import Result
-from beamish.messenger.conversations.commands import Numbered, Refusal
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.messages import LaneTurn
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.passwords import PasswordsUnwanted
 from beamish.messenger.accounts.tokens import new_device, new_token, read_token, same
-from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import is_user_name
 from beamish.protocol import (
     VERSIONS,

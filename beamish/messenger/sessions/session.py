@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 from actors import Actor, Answer, CalleeDied, CallError, Down, ExitReason, Ref, Request, on
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.passwords import PasswordsOverloaded, PasswordsUnwanted
-from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.backlog import Backlog
 from beamish.messenger.sessions.feed import Feed
+from beamish.messenger.sessions.handlers import carry_out
 from beamish.messenger.sessions.lanes import Lanes
 from beamish.messenger.sessions.login import Login
-from beamish.messenger.sessions.queries import Queries
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.messenger.sessions.watcher import HINTS_TOLD
 from beamish.messenger.streams.journal_port import JournalUnavailable
@@ -74,7 +74,6 @@ class Session(Actor):
         self.login = Login(self)
         self.feed = Feed(self)
         self.lanes = Lanes(self)
-        self.queries = Queries(self)
         self.backlog = Backlog(self)
 
     def init(self) -> None:
@@ -124,8 +123,8 @@ class Session(Actor):
             if isinstance(command, Logout) and self.backlog.waits_for_answers(item):
                 self.link_to_client.begun()
                 return
-            handler = self.login.handlers.get(type(command)) or self.queries.handlers[type(command)]
-            answer = await handler(command)
+            of_login = self.login.handlers.get(type(command))
+            answer = await (of_login(command) if of_login else carry_out(self, command))
             if answer is not None:
                 self.reply(command.id, answer)
                 self.login.after(command)

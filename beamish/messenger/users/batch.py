@@ -15,7 +15,7 @@ import msgpack
 
 from actors import CallError, ReplyTo
 from beamish.messenger import messages as m
-from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.streams.journal_port import LogReader
 from beamish.messenger.streams.log_part import LogPart
 from beamish.messenger.streams.records import Record

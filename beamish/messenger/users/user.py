@@ -18,7 +18,7 @@ import trio
 from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
-from beamish.messenger.conversations.commands import Refusal
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import user_stream
 from beamish.messenger.refusals import refusal_of

@@ -7,19 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.messenger.conversations.command_numbers import WINDOW, Result
-from beamish.messenger.conversations.commands import (
+from beamish.messenger.conversations.actions import (
     CreateGroup,
     Invite,
     Join,
     Leave,
-    Numbered,
-    Refusal,
     Remove,
     SendText,
     SetRole,
 )
-from beamish.messenger.conversations.state import ConversationState, Draft, Interval
+from beamish.messenger.conversations.command_numbers import WINDOW, Result
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.draft import Draft
+from beamish.messenger.conversations.effects import Interval
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.conversations.state import ConversationState
 
 GROUP = "g:aaaaaaaaaaaaaaaaaaaaaaaa"
 DIRECT = "d:alice:bob"

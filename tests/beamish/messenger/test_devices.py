@@ -7,9 +7,11 @@ import trio
 
 from actors import CallError
 from actors.lifecycle.start_and_end import send_kill
+from beamish.messenger.conversations.actions import SendText
 from beamish.messenger.conversations.command_numbers import Result
-from beamish.messenger.conversations.commands import Numbered, Refusal, SendText
+from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.device_check import DEVICES_UNASKED
+from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
 from beamish.messenger.users import user as user_module
 from beamish.messenger.users.state import UserState

@@ -1,0 +1,77 @@
+"""What a conversation tells those who ask: as much as they may know.
+
+A member learns of the latest stretch of the log, one who left of the stretch up to that, a stranger
+of the bare existence of an open group.
+"""
+
+from __future__ import annotations
+
+from beamish.messenger import messages as m
+from beamish.messenger.conversations.effects import Interval
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.conversations.state import ConversationState
+from beamish.messenger.ids import direct_users
+from beamish.messenger.streams.visibility import Settings
+from beamish.messenger.users.state import Levels
+
+
+def description(state: ConversationState, user: str) -> m.Description | Refusal:
+    """Settings and members."""
+    settings = Settings(state.kind, state.title, state.open)
+    if user in state.members:
+        members = tuple(sorted(state.members.items()))
+        return m.Description(settings, state.version, members)
+    if state.open:
+        # Record 1 is all that this says; of later ones only those whom they concern may know.
+        gone = state.former.get(user)
+        return m.Description(settings, 1 if gone is None else gone.last, ())
+    return stranger(state, user)
+
+
+def marks_of(
+    state: ConversationState, known: dict[str, Levels], question: m.MarksOf
+) -> tuple[tuple[str, Levels], ...] | Refusal:
+    """How far the others have come, `known` being all levels of the group."""
+    interval = readable_by(state, question.user)
+    if isinstance(interval, Refusal):
+        return interval
+    if not interval.first <= question.n <= interval.last:
+        return Refusal("not_found", f"you cannot see a record {question.n} here")
+    return tuple(
+        (user, _as_seen(known.get(user, Levels(0, 0)), interval))
+        for user, joined in sorted(fellows(state, question.user, interval).items())
+        if joined <= question.n
+    )
+
+
+def fellows(state: ConversationState, user: str, interval: Interval) -> dict[str, int]:
+    """The other members since when, for one who left: those at that time who did not join anew."""
+    joined = {other: member.joined for other, member in state.members.items()}
+    if user not in joined:
+        gone = state.former.items()
+        joined |= {other: theirs.first for other, theirs in gone if theirs.last > interval.last}
+    joined.pop(user, None)
+    return joined
+
+
+def _as_seen(levels: Levels, interval: Interval) -> Levels:
+    """Somebody's levels as far as they speak of records that the asker may see."""
+    seen = [min(level, interval.last) if level >= interval.first else 0 for level in levels]
+    return Levels(*seen)
+
+
+def readable_by(state: ConversationState, user: str) -> Interval | Refusal:
+    """The interval that `user` may read, or why there is none."""
+    return state.readable(user) or stranger(state, user)
+
+
+def stranger(state: ConversationState, user: str) -> Refusal:
+    """Why somebody who never was a member learns nothing."""
+    pair = direct_users(state.conversation)
+    if not state.version and (pair is None or user in pair):
+        return Refusal("not_found", f"there is no conversation {state.conversation}")
+    return Refusal(
+        "not_member",
+        f"you are not a member of {state.conversation}"
+        + ("" if pair else ": join it, or have somebody invite you"),
+    )

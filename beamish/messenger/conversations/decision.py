@@ -1,0 +1,85 @@
+"""One batch of a conversation: what it proposes, and the answers once that is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from beamish.messenger.conversations.actions.action import ORDINARY_BYTES
+from beamish.messenger.conversations.command_numbers import Result
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.device_check import Checked, refusal_of_device
+from beamish.messenger.conversations.draft import Draft
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.conversations.state import ConversationState
+from beamish.messenger.refusals import refusal_of
+from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.stream_writer import Proposal
+
+if TYPE_CHECKING:
+    from beamish.messenger.conversations.conversation import Conversation
+
+Question = Callable[[ConversationState], object]
+
+
+def weight(what: Numbered | Question) -> int:
+    """An upper bound of the bytes that the record of a command will have."""
+    return what.action.weight if isinstance(what, Numbered) else ORDINARY_BYTES
+
+
+class Decision:
+    """One batch: what it proposes, and the answers once that is committed or refused."""
+
+    def __init__(
+        self, actor: Conversation, asked: list[Numbered | Question], checked: Checked
+    ) -> None:
+        self._actor = actor
+        self._checked = checked
+        self._asked = asked
+        self._known: list[Result | None] = []
+        self._decided: list[Result | Refusal | None] = []
+        self._records: list[Record] = []
+
+    def decide(self) -> Proposal | None:
+        """Decide all commands from their first check; called again after a conflict."""
+        state, settings = self._actor.state, self._actor.environment.settings
+        closed = None
+        if self._actor.fan_out.backlog > settings.unsettled_records:
+            closed = Refusal("overloaded", "its members are behind: try again", None, 500)
+        draft = Draft(state, self._actor.environment.now_ms(), settings.limits.members, closed)
+        self._known = [
+            state.first_result(what) if isinstance(what, Numbered) else None for what in self._asked
+        ]
+        self._decided = [
+            self._decide_one(draft, what) if isinstance(what, Numbered) else None
+            for what in self._asked
+        ]
+        self._records = [Record.new(fields) for fields in draft.records]
+        if not self._records:
+            return None
+        return Proposal(tuple(record.raw for record in self._records), pending=True)
+
+    def _decide_one(self, draft: Draft, command: Numbered) -> Result | Refusal:
+        if self._checked:
+            refusal = refusal_of_device(self._actor.state, self._checked, command)
+            if refusal is not None:
+                return refusal
+        return draft.decide(command)
+
+    def committed(self, before: int, after: int) -> list[Record]:
+        """The batch's own records, if they are what was committed."""
+        return [record for record in self._records if before < record.n <= after]
+
+    def answers(self, refused: object) -> list[object]:
+        """The answers in the order of the questions, `refused` being the journal's refusal."""
+        state = self._actor.state
+        refusal = None if refused is None else refusal_of(refused)
+        answers: list[object] = []
+        for what, known, decided in zip(self._asked, self._known, self._decided, strict=True):
+            if known is not None:
+                answers.append(known)
+            elif refusal is not None:
+                answers.append(refusal)
+            else:
+                answers.append(decided if isinstance(what, Numbered) else what(state))
+        return answers

@@ -1,0 +1,102 @@
+"""A batch of commands being decided: the conversation as it would be, and the records for it.
+
+Whether a command was executed before is looked up first, before membership or any other rule; then
+its number; then the rules of its action. A refusal uses no number.
+"""
+
+from __future__ import annotations
+
+from beamish.messenger.conversations.command_numbers import (
+    CommandNumbers,
+    Result,
+    refusal_of_number,
+    result_of,
+)
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.effects import Interval, Member, take_effect
+from beamish.messenger.conversations.overlay import Overlay
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.conversations.state import ConversationState
+from beamish.messenger.streams.records import Fields
+
+MEMBER_CAP = 1024
+"""Most members of a group, by default: each message is written to every member's inbox."""
+
+
+class Draft:
+    """The state as it would be, and the records that would make it so."""
+
+    def __init__(
+        self,
+        state: ConversationState,
+        now: int,
+        member_cap: int = MEMBER_CAP,
+        closed: Refusal | None = None,
+    ) -> None:
+        """Draft over `state` at `now` (ms UTC); `closed` is the answer to every new command."""
+        self._state = state
+        self._now = now
+        self._closed = closed
+        self.member_cap = member_cap
+        self.conversation = state.conversation
+        self.version = state.version
+        self.ordinal = state.ordinal
+        self.at = state.at
+        self.kind, self.title, self.open = state.kind, state.title, state.open
+        self.members: Overlay[str, Member] = Overlay(state.members)
+        self.former: Overlay[str, Interval] = Overlay(state.former)
+        self._numbers: dict[tuple[str, str], CommandNumbers] = {}
+        self.records: list[Fields] = []
+
+    def decide(self, command: Numbered) -> Result | Refusal:
+        """The command's result, its records added to `records`; or why it is refused."""
+        numbers = self._numbers_of(command.user, command.device)
+        first = numbers.first_result(command.tag)
+        if first is not None:
+            return first
+        refusal = (
+            refusal_of_number(numbers, command.number)
+            or self._closed
+            or command.action.refusal(self, command.user)
+        )
+        if refusal is not None:
+            return refusal
+        fields = self._append(command)
+        result = result_of(fields)
+        self._write_numbers(command, result)
+        return result
+
+    def _numbers_of(self, user: str, device: str) -> CommandNumbers:
+        key = (user, device)
+        drafted = self._numbers.get(key)
+        if drafted is not None:
+            return drafted
+        return self._state.numbers.get(key) or _NO_NUMBERS
+
+    def _write_numbers(self, command: Numbered, result: Result) -> None:
+        key = (command.user, command.device)
+        if key not in self._numbers:
+            self._numbers[key] = self._numbers_of(*key).copy()
+        self._numbers[key].use(command.number, command.tag, result)
+
+    def _append(self, command: Numbered) -> Fields:
+        action, user = command.action, command.user
+        before = action.preceding(self, user)
+        if before is not None:
+            self._add(user, before)
+        caused = {"device": command.device, "number": command.number, "tag": command.tag}
+        return self._add(user, {**action.record(self, user), **caused})
+
+    def _add(self, by: str, body: Fields) -> Fields:
+        self.version += 1
+        self.at = max(self.at, self._now)
+        fields: Fields = {"n": self.version, "by": by, "at": self.at, **body}
+        if fields["type"] == "message":
+            self.ordinal += 1
+            fields["ordinal"] = self.ordinal
+        take_effect(self, fields)
+        self.records.append(fields)
+        return fields
+
+
+_NO_NUMBERS = CommandNumbers()

@@ -1,0 +1,99 @@
+"""Numbered commands: from the protocol's command to the action that its conversation decides.
+
+What an action needs to know of people besides the command, their names to show, is looked up here,
+before the command goes on its lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from beamish import protocol as p
+from beamish.messenger.conversations.actions import (
+    Action,
+    CreateGroup,
+    Invite,
+    Join,
+    Leave,
+    Remove,
+    SendText,
+    SetRole,
+)
+from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.ids import direct_users, group_id
+from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id
+
+Maker: TypeAlias = Callable[[Any, Any], Awaitable[Action]]
+
+
+class NumberedHandlers(Handlers):
+    """Whatever changes a conversation."""
+
+    async def carry_out(self, command: p.InConversation) -> None:
+        """Put the command's action on the conversation's lane; answered when that answers."""
+        check_id(command.conversation)
+        action = await _MAKERS[type(command)](self, command)
+        await self._go(command, command.conversation, action)
+
+    async def create_group(self, command: p.CreateGroup) -> None:
+        """A new group, named by this command."""
+        actor = self._actor
+        if actor.user in command.members:
+            raise p.Refusal("bad_request", "you are a member anyway: leave yourself out")
+        members = tuple([(user, await self._display_of(user)) for user in command.members])
+        conversation = group_id(actor.user, actor.device, command.tag)
+        action = CreateGroup(command.title, command.open, actor.display, members)
+        await self._go(command, conversation, action)
+
+    async def _go(self, command: p.Numbered, conversation: str, action: Action) -> None:
+        actor = self._actor
+        numbered = Numbered(actor.user, actor.device, command.number, command.tag, action)
+        await actor.lanes.send(command.id, conversation, numbered)
+
+    async def send(self, command: p.Send) -> Action:
+        """A message."""
+        pair = direct_users(command.conversation)
+        displays: tuple[tuple[str, str], ...] = ()
+        if pair is not None and self._actor.user in pair:
+            peer = pair[0] if pair[1] == self._actor.user else pair[1]
+            displays = (
+                (self._actor.user, self._actor.display),
+                (peer, await self._display_of(peer)),
+            )
+        return SendText(command.text, displays)
+
+    async def invite(self, command: p.Invite) -> Action:
+        """A new member."""
+        return Invite(command.user, await self._display_of(command.user))
+
+    async def join(self, _command: p.Join) -> Action:
+        """Membership of an open group."""
+        return Join(self._actor.display)
+
+    async def leave(self, _command: p.Leave) -> Action:
+        """The end of one's own membership."""
+        return Leave()
+
+    async def remove(self, command: p.Remove) -> Action:
+        """The end of another's."""
+        return Remove(command.user)
+
+    async def set_role(self, command: p.SetRole) -> Action:
+        """Another role."""
+        return SetRole(command.user, command.role)
+
+
+_MAKERS: dict[type[p.Command], Maker] = {
+    p.Send: NumberedHandlers.send,
+    p.Invite: NumberedHandlers.invite,
+    p.Join: NumberedHandlers.join,
+    p.Leave: NumberedHandlers.leave,
+    p.Remove: NumberedHandlers.remove,
+    p.SetRole: NumberedHandlers.set_role,
+}
+
+HANDLERS: dict[type[p.Command], Handler] = {
+    p.CreateGroup: NumberedHandlers.create_group,
+    **dict.fromkeys(_MAKERS, NumberedHandlers.carry_out),
+}

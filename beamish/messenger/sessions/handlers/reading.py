@@ -1,0 +1,98 @@
+"""Reading conversations: history, members, marks."""
+
+from __future__ import annotations
+
+from beamish import protocol as p
+from beamish.messenger import messages as m
+from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.ids import direct_users
+from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id, given
+from beamish.messenger.sessions.pages import fitting
+from beamish.messenger.streams.records import Record
+
+
+class ReadingHandlers(Handlers):
+    """What a member asks of a conversation, and how far it has read."""
+
+    async def read(self, command: p.Read) -> dict[str, object]:
+        """Raise the read mark."""
+        answer = await self._actor.ask_user(m.MarkRead(command.conversation, command.upto))
+        if isinstance(answer, Refusal) and answer.code == "not_member":
+            # The inbox may not have heard of a conversation of which its user is a member.
+            check_id(command.conversation)
+            question = m.Readable(self._actor.user)
+            given(await self._actor.ask("conversation", command.conversation, question))
+            return {"read": 0, "unread": 0}
+        read, unread = given(answer)
+        return {"read": read, "unread": unread}
+
+    async def history(self, command: p.History) -> bytes:
+        """Visible records before or after one, or the newest."""
+        check_id(command.conversation)
+        question = m.Readable(self._actor.user)
+        interval = given(await self._actor.ask("conversation", command.conversation, question))
+        limit = min(command.limit, self._actor.environment.settings.limits.history_records)
+        if command.after is not None:
+            first = max(command.after + 1, interval.first)
+            last = min(first + limit - 1, interval.last)
+        else:
+            last = interval.last
+            if command.before is not None:
+                last = min(command.before - 1, last)
+            first = max(last - limit + 1, interval.first)
+        records: list[Record] = []
+        if first <= last:
+            records = await self._actor.environment.logs.read(command.conversation, first, last)
+        codec = self._actor.codec
+        newest = command.after is None
+        parts = (r.encoded(codec.name, codec.encode) for r in records[:: -1 if newest else 1])
+        encoded = fitting(parts, self._room)
+        if newest:
+            encoded.reverse()
+            more = bool(records) and records[-len(encoded)].n > interval.first
+        else:
+            more = bool(records) and records[len(encoded) - 1].n < interval.last
+        return codec.map({"records": codec.array(encoded), "more": codec.encode(more)})
+
+    async def conversation(self, command: p.ConversationInfo) -> dict[str, object]:
+        """Settings and members."""
+        check_id(command.conversation)
+        question = m.Describe(self._actor.user)
+        found = given(await self._actor.ask("conversation", command.conversation, question))
+        return {
+            "conversation": command.conversation,
+            "kind": found.settings.kind,
+            "title": found.settings.title,
+            "open": found.settings.open,
+            "members": [
+                {
+                    "user": user,
+                    "display": member.display,
+                    "role": member.role,
+                    "joined": member.joined,
+                }
+                for user, member in found.members
+            ],
+            "version": found.version,
+        }
+
+    async def marks(self, command: p.Marks) -> dict[str, object]:
+        """How far the others have come."""
+        check_id(command.conversation)
+        question = m.MarksOf(self._actor.user, command.n)
+        found = given(await self._actor.ask("conversation", command.conversation, question))
+        rows = []
+        for user, levels in found:
+            shown = levels
+            if direct_users(command.conversation) is not None:
+                shown = await self._actor.ask("user", user, m.LevelsOf(command.conversation))
+            rows.append({"user": user, "delivered": shown.delivered, "read": shown.read})
+        return {"members": rows}
+
+
+HANDLERS: dict[type[p.Command], Handler] = {
+    p.Read: ReadingHandlers.read,
+    p.History: ReadingHandlers.history,
+    p.ConversationInfo: ReadingHandlers.conversation,
+    p.Marks: ReadingHandlers.marks,
+}

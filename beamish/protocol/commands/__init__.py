@@ -1,0 +1,81 @@
+"""The commands of the protocol as typed values, and `parse`, which makes them of decoded items."""
+
+from beamish.protocol.commands.command import (
+    Command,
+    InConversation,
+    Numbered,
+)
+from beamish.protocol.commands.inbox import (
+    Ack,
+    Attach,
+    Fetch,
+    SnapshotPage,
+)
+from beamish.protocol.commands.login import (
+    Hello,
+    Login,
+    Logout,
+    Ping,
+    Register,
+    Resume,
+)
+from beamish.protocol.commands.membership import (
+    CreateGroup,
+    Invite,
+    Join,
+    Leave,
+    Remove,
+    SetRole,
+)
+from beamish.protocol.commands.messages import (
+    Send,
+)
+from beamish.protocol.commands.parsing import (
+    COMMANDS,
+    VERSIONS,
+    parse,
+    reply_id,
+    wants_reply,
+)
+from beamish.protocol.commands.people import (
+    UserInfo,
+)
+from beamish.protocol.commands.reading import (
+    ConversationInfo,
+    History,
+    Marks,
+    Read,
+)
+
+__all__ = [
+    "COMMANDS",
+    "VERSIONS",
+    "Ack",
+    "Attach",
+    "Command",
+    "ConversationInfo",
+    "CreateGroup",
+    "Fetch",
+    "Hello",
+    "History",
+    "InConversation",
+    "Invite",
+    "Join",
+    "Leave",
+    "Login",
+    "Logout",
+    "Marks",
+    "Numbered",
+    "Ping",
+    "Read",
+    "Register",
+    "Remove",
+    "Resume",
+    "Send",
+    "SetRole",
+    "SnapshotPage",
+    "UserInfo",
+    "parse",
+    "reply_id",
+    "wants_reply",
+]
