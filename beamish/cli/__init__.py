@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import click
 
+from beamish.cli.config_command import config
 from beamish.cli.replay_command import replay
 from beamish.cli.serve import serve
 from beamish.cli.status import status
@@ -23,6 +24,7 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(config)
 main.add_command(user)
 main.add_command(status)
 main.add_command(replay)

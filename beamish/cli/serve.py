@@ -19,14 +19,13 @@ A second signal, or 30 s, end the process at once: whatever was acknowledged is 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,11 @@ import click
 import trio
 
 from beamish.cli.addresses import from_elsewhere, openable
+from beamish.cli.configuration import misspelt
 from beamish.cli.files import raise_file_limit
+from beamish.cli.options import ServeOptions, asked
 from beamish.cli.ready_file import ReadyFile
+from beamish.cli.settings import settings_options
 
 if TYPE_CHECKING:
     from beamish.cli.injection import InjectionWatch
@@ -45,46 +47,8 @@ if TYPE_CHECKING:
 
 DRAIN_WITHIN = 5.0
 STOP_WITHIN = 30.0
-ACTOR_KINDS = ("user", "conversation", "session")
 
 logger = logging.getLogger("beamish")
-
-
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """What the command line says; see the options' help."""
-
-    data: Path
-    host: str
-    port: int
-    ready_file: Path | None
-    registration: str | None
-    origin: tuple[str, ...]
-    max_connections: int
-    connections_per_address: int
-    inbox: int
-    disk_reserve: int
-    argon2_memory: int
-    argon2_time: int
-    inject_crashes: float
-    inject_into: tuple[str, ...]
-    inject_seed: int
-    inject_sync_delay: float
-
-    @property
-    def registration_open(self) -> bool:
-        """As asked for, by default open where only this machine can connect."""
-        if self.registration is not None:
-            return self.registration == "open"
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 SWITCH_INTERVAL_S = 0.0005
@@ -96,104 +60,20 @@ node.
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("data"),
-    show_default=True,
-    help="Directory for everything that the node keeps; made if it is missing.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="Port to listen on; 0: any free one.",
-)
-@click.option(
-    "--ready-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help='Where to write {"pid", "http", "ws"} once connections are accepted.',
-)
-@click.option(
-    "--registration",
-    type=click.Choice(["open", "closed"]),
-    help="Whether anybody may register; by default only on a loopback address.",
-)
-@click.option(
-    "--origin",
-    multiple=True,
-    help="Origin of the page behind a proxy, or of one elsewhere that may connect.",
-)
-@click.option(
-    "--max-connections",
-    type=click.IntRange(1),
-    default=20_000,
-    show_default=True,
-    help="Connections open at once.",
-)
-@click.option(
-    "--connections-per-address",
-    type=click.IntRange(0),
-    default=64,
-    show_default=True,
-    help="Of these from one address (this machine's own are free); 0: any number.",
-)
-@click.option(
-    "--inbox",
-    type=click.IntRange(1),
-    default=10_000,
-    show_default=True,
-    help="Newest updates that each inbox keeps at least.",
-)
-@click.option(
-    "--disk-reserve",
-    type=click.IntRange(0),
-    default=256,
-    show_default=True,
-    help="MiB of free disk below which new messages are refused.",
-)
-@click.option(
-    "--argon2-memory",
-    type=click.IntRange(8),
-    default=19 * 1024,
-    show_default=True,
-    help="Memory of a password hash in KiB.",
-)
-@click.option(
-    "--argon2-time",
-    type=click.IntRange(1),
-    default=2,
-    show_default=True,
-    help="Passes of a password hash.",
-)
-@click.option(
-    "--inject-crashes",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    help="For fault tests: share of the marked places at which an actor crashes.",
-)
-@click.option(
-    "--inject-into",
-    type=click.Choice(ACTOR_KINDS),
-    multiple=True,
-    default=ACTOR_KINDS,
-    help="For fault tests: the kinds of actor that crash; by default all.",
-)
-@click.option("--inject-seed", type=int, default=0, help="For fault tests: which of them crash.")
-@click.option(
-    "--inject-sync-delay",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="For fault tests: ms by which each commit is late.",
-)
-def serve(**options: object) -> None:
-    """Run a node until Ctrl-C or SIGTERM."""
+@settings_options
+@click.pass_context
+def serve(context: click.Context, /, **_given: object) -> None:
+    """Run a node until Ctrl-C or SIGTERM.
+
+    Every option is a setting that may as well be in the environment (BEAMISH_PORT for --port) or in
+    the file of --config; `beamish config check` shows what holds.
+    """
+    chosen = asked(context).options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    chosen = ServeOptions(**options)  # type: ignore[arg-type]  # click has checked the types
+    for sentence in misspelt(os.environ):
+        logger.warning("%s", sentence)
     server = Server(chosen)
     trio.run(server.run)
     if server.failure is not None:

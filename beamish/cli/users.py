@@ -12,6 +12,7 @@ DATA_OPTION = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("data"),
+    envvar="BEAMISH_DATA",
     show_default=True,
     help="The data directory of the running node.",
 )

@@ -18,8 +18,9 @@ import pytest
 import trio
 
 from beamish.cli.addresses import from_elsewhere, openable
+from beamish.cli.options import ServeOptions
 from beamish.cli.ready_file import ReadyFile
-from beamish.cli.serve import ServeOptions, Server, _end_process_after, open_port
+from beamish.cli.serve import Server, _end_process_after, open_port
 from beamish.client import Disconnected, open_client
 from tests.beamish.cli.process import CHEAP, PATIENCE, beamish, served
 
