@@ -215,7 +215,7 @@ class Behaviour:
         self.hibernation = hibernation_of(cls, base)
         self.prepare = _prepare(mailbox, self.hibernation)
         self.stash_limit = cls.stash_limit
-        if not isinstance(self.stash_limit, int) or self.stash_limit < 1:
+        if type(self.stash_limit) is not int or self.stash_limit < 1:
             raise TypeError(
                 f"{self.name}.stash_limit is {self.stash_limit!r}; it must be an int of at least 1"
             )

@@ -55,7 +55,7 @@ class Shutdown(ExitReason):
 
     def __str__(self) -> str:
         """One line for people."""
-        return "shutdown" if self.detail is None else f"shutdown: {bounded(self.detail)}"
+        return "shutdown" if self.detail is None else f"shutdown: {one_line(bounded(self.detail))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Crashed(ExitReason):
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"{self.exception}: {self.text}" if self.text else self.exception
+        return f"{self.exception}: {one_line(self.text)}" if self.text else self.exception
 
 
 _set_exception = Crashed.__dict__["exception"].__set__
@@ -120,3 +120,14 @@ def bounded(value: object, limit: int = MAX_TEXT) -> str:
     except Exception as error:
         text = f"<no text: {type(error).__name__} in __str__>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    """`text` with line ends and all else that is no character escaped as in a literal.
+
+    Texts of exceptions often quote what somebody has sent; a line end in one must not begin a
+    line of its own in a log.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

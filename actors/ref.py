@@ -25,7 +25,7 @@ from actors.mailboxes import overflow
 from actors.mailboxes.alarms import note_length
 from actors.mailboxes.mailbox import EMPTY, append, length
 from actors.messages import Answer, Request
-from actors.reasons import ExitReason, NoProc, bounded
+from actors.reasons import ExitReason, NoProc, bounded, one_line
 from actors.scheduling._trio_internals import LOCK_OWNERS
 from actors.scheduling.clocks import deadline_after
 from actors.scheduling.control import Control
@@ -161,7 +161,7 @@ class LocalRef(Ref):
 
     def __repr__(self) -> str:
         try:
-            name = "" if self.name is None else f" {bounded(repr(self.name), MAX_NAME)}"
+            name = "" if self.name is None else f" {one_line(bounded(repr(self.name), MAX_NAME))}"
         except Exception:
             name = f" <a {type(self.name).__qualname__} that has no text>"
         return f"<{self.behaviour.name}{name} {self.scheduler.name}#{self.number}>"

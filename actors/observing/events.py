@@ -19,8 +19,10 @@ asked for them while there are none. For starts and ends that is done by the tab
 which is another kind of dict while somebody wants to know.
 
 A kind is the class itself, exactly. Callbacks run inside the runtime: they must be short and must
-not wait; one that raises is logged and stays. Actors and tasks get events over a bounded queue;
-what does not fit is dropped and counted.
+not wait; one that raises is logged and stays. Each is called by itself: what a callback causes is
+told after the event in hand (`actors.observing.reports`). Actors and tasks get events over a
+bounded queue; what does not fit is dropped and counted. A subscription that has ended gets nothing
+more, be it the event in hand.
 """
 
 from __future__ import annotations
@@ -197,6 +199,8 @@ class EventStream:
             await self._arrival.wait(timeout)
 
     def _put(self, event: Any) -> None:
+        if not self._is_open:
+            return
         if len(self._queue) >= self._size:
             self.dropped += 1
             return
@@ -212,7 +216,7 @@ class EventSubscription(Watch):
     ``dropped``. It ends with the actor, or by `close`.
     """
 
-    __slots__ = ("_size", "_stop", "dropped")
+    __slots__ = ("_is_open", "_size", "_stop", "dropped")
 
     def __init__(
         self, scheduler: Scheduler, ref: LocalRef, kinds: tuple[type, ...], size: int
@@ -220,19 +224,26 @@ class EventSubscription(Watch):
         self.ref = ref
         self._size = _checked(size)
         self.dropped = 0
+        self._is_open = True
         self._stop = listen(scheduler, self._put, kinds)
         tie(ref, "watchers", self)
 
     def close(self) -> None:
         """End the subscription."""
         untie(self.ref, "watchers", self)
-        self._stop()
+        self._end()
 
     def ended(self, _reason: ExitReason, /) -> None:
         """The actor has ended."""
+        self._end()
+
+    def _end(self) -> None:
+        self._is_open = False
         self._stop()
 
     def _put(self, event: Any) -> None:
+        if not self._is_open:
+            return
         if length(self.ref) >= self._size:
             self.dropped += 1
         else:

@@ -9,11 +9,18 @@ A warning is what somebody should look at. Dead letters are not: whoever holds a
 that its actor is about to end, so where actors come and go there are some (OTP logs none). They are
 logged for debugging when the actor ended in order, as information when it crashed or was killed;
 the crash itself is an error of its own. A late reply is no letter at all: it is dropped silently.
+
+Callbacks are called one after the other, never within each other: what one of them causes is told
+when all have heard of the event in hand, so everybody hears events in one order. Two bounds hold
+there, since a callback that sends to an actor which has ended would otherwise go on for ever: a
+dead letter that is caused by telling of another is not told, and at most `MAX_CAUSED` events are
+kept to be told. All are counted and logged as ever.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
@@ -34,7 +41,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("actors")
 
+Callbacks = tuple["Callable[[Any], object]", ...]
+
 LOG_BURST = 5
+MAX_CAUSED = 1_000
+"""Events caused by callbacks that wait to be told; what comes beyond is not."""
+
 ZOMBIE_S = 5.0
 """An ended actor that has not unwound after this long is reported."""
 
@@ -168,6 +180,8 @@ class Reporter:
     callbacks: list[Callable[[Report], object]] = field(default_factory=list)
     listeners: dict[type, tuple[Callable[[Any], object], ...]] = field(default_factory=dict)
     _limiters: dict[str, _Limiter] = field(default_factory=dict)
+    _in_hand: object = None
+    _caused: deque[tuple[Callbacks, object]] = field(default_factory=deque)
 
     def dead_letter(self, ref: LocalRef, message: object) -> None:
         """A message for an actor that has ended."""
@@ -280,7 +294,24 @@ class Reporter:
         """Hand `event` to those who listen to its kind; see `actors.observing.events`."""
         self._call(self.listeners.get(type(event), ()), event)
 
-    def _call(self, callbacks: tuple[Callable[[Any], object], ...], event: object) -> None:
+    def _call(self, callbacks: Callbacks, event: object) -> None:
+        if not callbacks:
+            return
+        if self._in_hand is not None:
+            is_echo = isinstance(event, DeadLetter) and isinstance(self._in_hand, DeadLetter)
+            if len(self._caused) < MAX_CAUSED and not is_echo:
+                self._caused.append((callbacks, event))
+            return
+        self._in_hand = event
+        try:
+            self._call_each(callbacks, event)
+            while self._caused:
+                callbacks, self._in_hand = self._caused.popleft()
+                self._call_each(callbacks, self._in_hand)
+        finally:
+            self._in_hand = None
+
+    def _call_each(self, callbacks: Callbacks, event: object) -> None:
         for callback in callbacks:
             try:
                 callback(event)

@@ -1,11 +1,12 @@
 """Findings about supervision of pathosDev/actor-ts, issues 913, 696 and 796; those about the
 runtime, and the table of all findings, are in `tests/actors/test_catalogue_actor_ts.py`.
 
-Tested elsewhere: backoff (48: `test_backoff.py`, `test_supervisor.py`); a stop of everything within
-one deadline (920: `test_application.py`).
+The table of all findings is in `tests/actors/test_catalogue_actor_ts.py`.
 """
 
 from __future__ import annotations
+
+from random import Random
 
 import pytest
 import trio
@@ -13,12 +14,16 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors import Shutdown
 from supervision import (
+    Application,
+    ApplicationController,
     Backoff,
     Budget,
     ChildSpec,
     CountChildren,
     DynamicSupervisor,
+    StartApplication,
     StartChild,
+    StopApplication,
     Supervisor,
     WhichChildren,
 )
@@ -212,3 +217,127 @@ async def test_1384_a_terminate_that_fails_in_a_crash_does_not_stop_the_restart(
         assert len(watcher.actor.seen) == number + 1
         assert await system.whereis("child").call(Add(1)) == 2
     assert (await top.call(CountChildren())).active == 1
+
+
+class Faulty(Worker):
+    """Its constructor, its start and its end raise at random, as long as `faults` has faults."""
+
+    def __init__(self, faults, places):
+        super().__init__()
+        self.faults, self.places = faults, places
+        self.may_raise("constructor")
+
+    def may_raise(self, place):
+        if self.faults and self.faults.pop() < 0.4:
+            self.places.add(place)
+            raise ValueError(place)
+
+    def init(self):
+        self.may_raise("init")
+
+    def terminate(self, reason):
+        self.may_raise("terminate")
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
+@pytest.mark.parametrize("seed", range(10))
+async def test_1384_failures_in_every_place_of_a_restart_at_once_leave_no_half_restarted_child(
+    system, autojump_clock, caplog, strategy, seed
+):
+    caplog.set_level("CRITICAL")
+    random = Random(seed)
+    faults, places = [], set()
+    names = [f"{inner}{leaf}" for inner in "ab" for leaf in range(3)]
+
+    def branch(letter):
+        leaves = [ChildSpec(n, Faulty, (faults, places), name=n) for n in names if n[0] == letter]
+        options = {"strategy": strategy, "intensity": 3, "period": 1}
+        return ChildSpec(letter, Supervisor, (leaves,), kwargs=options)
+
+    top = await system.spawn(
+        Supervisor, [branch("a"), branch("b")], strategy=strategy, intensity=10_000, period=1
+    )
+    before = len(system.actors())
+    for _ in range(10):
+        faults[:] = [random.random() for _ in range(12)]
+        for name in random.sample(names, 3):
+            ref = system.whereis(name)
+            if ref is not None:
+                ref.cast(DoSync(crash))
+        await wait_all_tasks_blocked()
+        faults.clear()
+        assert len(system.actors()) == before
+        for name in names:
+            assert await system.whereis(name).call(Add(1)) == 2
+    assert places == {"constructor", "init", "terminate"}
+    await system.stop(top, Shutdown())
+    assert system.actors() == ()
+    assert system.statistics()["deadlines"] == 0
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 5])
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor])
+async def test_every_budget_of_n_restarts_allows_n_whoever_keeps_it(
+    system, autojump_clock, kind, own, restarts
+):
+    """There, two places that count restarts differed by one (changelog after 0.17)."""
+    intensity, budget = (0, Budget(restarts, 60)) if own else (restarts, None)
+    top = await system.spawn(kind, intensity=intensity, period=60)
+    spec = ChildSpec("child", Worker, name="child", budget=budget)
+    await top.call(StartChild(spec))
+    incarnations = {system.whereis("child")}
+    while system.whereis("child") is not None:
+        await end(system, "child")
+        incarnations.add(system.whereis("child"))
+    assert len(incarnations - {None}) == 1 + restarts
+    assert top.is_alive() == own
+
+
+async def test_523_what_was_stopped_can_be_started_again_under_its_name(system, autojump_clock):
+    controller = await system.spawn(ApplicationController)
+    again = Application("one", ChildSpec("root", Worker, name="root"))
+    refs = []
+    for _ in range(3):
+        await controller.call(StartApplication(again))
+        refs.append(system.whereis("root"))
+        assert await refs[-1].call(Add(1)) == 2
+        await controller.call(StopApplication("one"))
+        assert system.whereis("root") is None
+    assert len(set(refs)) == 3
+
+
+async def test_126_a_child_cannot_forge_lines_of_its_supervisors_log(
+    system, autojump_clock, caplog
+):
+    class Quotes(Worker):
+        def handle_info(self, message):
+            raise ValueError(f"cannot handle {message}")
+
+    spec = ChildSpec("x\nERROR id", Quotes, name="x\nERROR name")
+    await system.spawn(Supervisor, [spec])
+    system.whereis(spec.name).cast("x\nERROR text")
+    await wait_all_tasks_blocked()
+    (record,) = [record for record in caplog.records if record.name == "supervision"]
+    assert "ERROR text" in record.getMessage()
+    assert "ERROR id" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+async def test_770_a_message_to_a_supervisor_that_is_none_of_its_requests_changes_nothing(
+    system, autojump_clock
+):
+    """There, whoever knew its name could forge a tick that ended a child's backoff."""
+    backoff = Backoff(first=10, jitter=0)
+    spec = ChildSpec("child", Worker, name="child", backoff=backoff)
+    for kind in (Supervisor, DynamicSupervisor):
+        top = await system.spawn(kind)
+        await top.call(StartChild(spec))
+        await end(system, "child")
+        for message in ("retry", None, 7, Note("child"), ("retry", "child")):
+            top.cast(message)
+        await trio.sleep(9)
+        assert system.whereis("child") is None
+        await trio.sleep(2)
+        assert await system.whereis("child").call(Add(1)) == 2
+        await system.stop(top, Shutdown())
