@@ -60,6 +60,8 @@ finding         subject                                held by, or why it does n
 733, 647        priority mailboxes                     not here: no such mailboxes, and no code of
                                                        the receiver runs in a cast
 1167, 636       throttle that spins                    not here: no throttle of an actor
+643             a message begins while another waits   ``test_lifecycle.py``: an actor with a parked
+                                                       handler takes no other message
 *stash*
 518, 639        stash lost at the end, or its order    ``test_stash.py``: at the end stashed calls
                                                        fail; what was stashed comes before all ...
