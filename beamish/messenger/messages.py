@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors import Ref, Request
+from beamish.messenger.conversations.charter import NO_CHARTER, Charter, Link
 from beamish.messenger.conversations.effects import Interval, Member
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.streams.log_part import LogPart
@@ -30,18 +31,27 @@ class Readable(Request[Interval | Refusal]):
 
 @dataclass(frozen=True, slots=True)
 class Describe(Request["Description | Refusal"]):
-    """The conversation as `user` may see it."""
+    """The conversation as `user` may see it, who may know the secret of an invitation link."""
 
     user: str
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Kind, title, members and version; members are empty for a stranger to an open group."""
+    """Kind, title, what was agreed on, members and version.
+
+    `members` are empty for a stranger, `count` is told all the same. `bans` and `links` (by id) are
+    None for all but the owner and admins.
+    """
 
     settings: Settings
     version: int
     members: tuple[tuple[str, Member], ...]
+    charter: Charter = NO_CHARTER
+    count: int = 0
+    bans: tuple[str, ...] | None = None
+    links: tuple[tuple[str, Link], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,15 @@ _USER = re.compile(r"[a-z0-9._-]{1,64}")
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _GROUP = re.compile(r"g:[a-z2-7]{1,64}")
+_LINK_SECRET = re.compile(r"[A-Za-z0-9_-]{22,64}")
+_LINK_ID = re.compile(r"[A-Za-z0-9_-]{16}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Halves of surrogate pairs, which no frame can hold, come from arguments that are no UTF-8."""
 
 DISPLAY_CHARACTERS = 64
 TITLE_CHARACTERS = 128
 PASSWORD_CHARACTERS = (8, 256)
+DESCRIPTION_CHARACTERS = 512
 ROLES = ("owner", "admin", "member")
 
 
@@ -89,6 +92,10 @@ user = matching(_USER, "1 to 64 characters of a-z 0-9 . _ -")
 tag = matching(_TAG, "a random string of 1 to 32 characters of A-Z a-z 0-9 _ -")
 
 
+link_secret = matching(_LINK_SECRET, "22 to 64 characters of A-Z a-z 0-9 _ -, chosen at random")
+link_id = matching(_LINK_ID, "the id of a link, 16 characters of A-Z a-z 0-9 _ -")
+
+
 def token(value: Any, limits: Limits, field: str) -> str:
     """A session token; a string that cannot be one is a wrong one, not a malformed field."""
     text = string(value, limits, field)
@@ -125,6 +132,18 @@ def label(most: int) -> Check:
 
 display = label(DISPLAY_CHARACTERS)
 title = label(TITLE_CHARACTERS)
+
+
+_BREAKS = str.maketrans("", "", "\n\t")
+
+
+def description(value: Any, _limits: Limits, field: str) -> str:
+    """Text of some lines, or none."""
+    if type(value) is not str or len(value) > DESCRIPTION_CHARACTERS:
+        raise bad_request(f"{field} must have at most {DESCRIPTION_CHARACTERS} characters", field)
+    if _CONTROL.search(value.translate(_BREAKS)):
+        raise bad_request(f"{field} must not hold control characters but line breaks", field)
+    return value
 
 
 def password(value: Any, _limits: Limits, field: str) -> str:

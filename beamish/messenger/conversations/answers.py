@@ -6,7 +6,10 @@ of the bare existence of an open group.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from beamish.messenger import messages as m
+from beamish.messenger.conversations.charter import link_id
 from beamish.messenger.conversations.effects import Interval
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
@@ -15,17 +18,32 @@ from beamish.messenger.streams.visibility import Settings
 from beamish.messenger.users.state import Levels
 
 
-def description(state: ConversationState, user: str) -> m.Description | Refusal:
-    """Settings and members."""
+def description(
+    state: ConversationState, question: m.Describe, now: int
+) -> m.Description | Refusal:
+    """Settings and members, at `now` in ms UTC."""
+    user = question.user
     settings = Settings(state.kind, state.title, state.open)
-    if user in state.members:
+    count = len(state.members)
+    member = state.members.get(user)
+    if member is not None:
         members = tuple(sorted(state.members.items()))
-        return m.Description(settings, state.version, members)
-    if state.open:
+        told = m.Description(settings, state.version, members, state.charter, count)
+        if member.role == "member":
+            return told
+        live = sorted((name, link) for name, link in state.links.items() if link.is_live(now))
+        return replace(told, bans=tuple(sorted(state.bans)), links=tuple(live))
+    if user not in state.bans and (state.open or _invited(state, question.link, now)):
         # Record 1 is all that this says; of later ones only those whom they concern may know.
         gone = state.former.get(user)
-        return m.Description(settings, 1 if gone is None else gone.last, ())
+        version = 1 if gone is None else gone.last
+        return m.Description(settings, version, (), state.charter, count)
     return stranger(state, user)
+
+
+def _invited(state: ConversationState, secret: str | None, now: int) -> bool:
+    link = None if secret is None else state.links.get(link_id(secret))
+    return link is not None and link.is_live(now)
 
 
 def marks_of(

@@ -143,7 +143,7 @@ class Conversation(Actor):
     @on(m.Describe)
     def describe(self, question: m.Describe) -> NoReply | m.Description | Refusal:
         """Settings and members, as far as this user may know them."""
-        return self._enqueue(lambda state: description(state, question.user))
+        return self._enqueue(lambda state: description(state, question, self.environment.now_ms()))
 
     @on(m.MarksOf)
     def marks_of(self, question: m.MarksOf) -> NoReply | tuple[tuple[str, Levels], ...] | Refusal:

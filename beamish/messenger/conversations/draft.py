@@ -6,6 +6,7 @@ its number; then the rules of its action. A refusal uses no number.
 
 from __future__ import annotations
 
+from beamish.messenger.conversations.charter import Link
 from beamish.messenger.conversations.command_numbers import (
     CommandNumbers,
     Result,
@@ -35,7 +36,7 @@ class Draft:
     ) -> None:
         """Draft over `state` at `now` (ms UTC); `closed` is the answer to every new command."""
         self._state = state
-        self._now = now
+        self.now = max(state.at, now)
         self._closed = closed
         self.member_cap = member_cap
         self.conversation = state.conversation
@@ -43,6 +44,10 @@ class Draft:
         self.ordinal = state.ordinal
         self.at = state.at
         self.kind, self.title, self.open = state.kind, state.title, state.open
+        self.charter = state.charter
+        self.bans: Overlay[str, int] = Overlay(state.bans)
+        self.links: Overlay[str, Link] = Overlay(state.links)
+        self.spoke: Overlay[str, int] = Overlay(state.spoke)
         self.members: Overlay[str, Member] = Overlay(state.members)
         self.former: Overlay[str, Interval] = Overlay(state.former)
         self._numbers: dict[tuple[str, str], CommandNumbers] = {}
@@ -89,7 +94,7 @@ class Draft:
 
     def _add(self, by: str, body: Fields) -> Fields:
         self.version += 1
-        self.at = max(self.at, self._now)
+        self.at = self.now
         fields: Fields = {"n": self.version, "by": by, "at": self.at, **body}
         if fields["type"] == "message":
             self.ordinal += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from beamish.messenger.conversations.charter import Charter, Link, Permissions
 from beamish.messenger.conversations.overlay import Overlay
 from beamish.messenger.streams.records import Fields
 
@@ -34,6 +35,19 @@ class Roster(Protocol):
     kind: str
     title: str
     open: bool
+    charter: Charter
+
+    @property
+    def bans(self) -> dict[str, int] | Overlay[str, int]:
+        """Who is kept out, and the record that did it."""
+
+    @property
+    def links(self) -> dict[str, Link] | Overlay[str, Link]:
+        """Invitation links by id."""
+
+    @property
+    def spoke(self) -> dict[str, int] | Overlay[str, int]:
+        """In slow mode: when who wrote last, ms UTC."""
 
     @property
     def members(self) -> dict[str, Member] | Overlay[str, Member]:
@@ -61,10 +75,13 @@ def _join(roster: Roster, fields: Fields) -> None:
     user = fields["user"] if fields["type"] == "invite" else fields["by"]
     roster.members[user] = Member(fields["display"], fields.get("role", "member"), fields["n"])
     roster.former.pop(user, None)
+    link = roster.links.get(fields.get("link", ""))
+    if link is not None:
+        roster.links[fields["link"]] = link._replace(used=link.used + 1)
 
 
 def _leave(roster: Roster, fields: Fields) -> None:
-    user = fields["user"] if fields["type"] == "remove" else fields["by"]
+    user = fields["by"] if fields["type"] == "leave" else fields["user"]
     gone = roster.members.pop(user, None)
     if gone is not None:
         roster.former[user] = Interval(gone.joined, fields["n"])
@@ -76,6 +93,52 @@ def _role(roster: Roster, fields: Fields) -> None:
     if fields["role"] == "owner":
         _set_role(roster, fields["by"], "admin")
     _set_role(roster, fields["user"], fields["role"])
+
+
+def _info(roster: Roster, fields: Fields) -> None:
+    roster.title = fields.get("title", roster.title)
+    roster.open = fields.get("open", roster.open)
+    roster.charter = roster.charter._replace(
+        description=fields.get("description", roster.charter.description)
+    )
+
+
+def _permissions(roster: Roster, fields: Fields) -> None:
+    permissions = Permissions(fields["post"], fields["invite"], fields["info"])
+    roster.charter = roster.charter._replace(permissions=permissions)
+
+
+def _slow_mode(roster: Roster, fields: Fields) -> None:
+    roster.charter = roster.charter._replace(slow_mode=fields["seconds"])
+    for user, _ in list(roster.spoke.items()):
+        roster.spoke.pop(user, None)
+
+
+def _message(roster: Roster, fields: Fields) -> None:
+    if roster.charter.slow_mode:
+        roster.spoke[fields["by"]] = fields["at"]
+
+
+def _link(roster: Roster, fields: Fields) -> None:
+    for old, link in list(roster.links.items()):
+        if not link.is_live(fields["at"]):
+            roster.links.pop(old, None)
+    roster.links[fields["link"]] = Link(
+        fields["by"], fields.get("expires_at", 0), fields.get("uses", 0)
+    )
+
+
+def _link_gone(roster: Roster, fields: Fields) -> None:
+    roster.links.pop(fields["link"], None)
+
+
+def _ban(roster: Roster, fields: Fields) -> None:
+    _leave(roster, fields)
+    roster.bans[fields["user"]] = fields["n"]
+
+
+def _unban(roster: Roster, fields: Fields) -> None:
+    roster.bans.pop(fields["user"], None)
 
 
 def _set_role(roster: Roster, user: str, role: str) -> None:
@@ -91,4 +154,12 @@ _EFFECTS: dict[str, Callable[[Roster, Fields], None]] = {
     "leave": _leave,
     "remove": _leave,
     "role": _role,
+    "info": _info,
+    "permissions": _permissions,
+    "slow_mode": _slow_mode,
+    "message": _message,
+    "link": _link,
+    "link_gone": _link_gone,
+    "ban": _ban,
+    "unban": _unban,
 }

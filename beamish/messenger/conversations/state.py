@@ -22,6 +22,7 @@ from typing import Any
 
 import msgpack
 
+from beamish.messenger.conversations.charter import NO_CHARTER, Charter, Link, Permissions
 from beamish.messenger.conversations.command_numbers import CommandNumbers, Result, result_of
 from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.effects import Interval, Member, take_effect
@@ -39,6 +40,10 @@ class ConversationState:
         self.kind = ""
         self.title = ""
         self.open = False
+        self.charter = NO_CHARTER
+        self.bans: dict[str, int] = {}
+        self.links: dict[str, Link] = {}
+        self.spoke: dict[str, int] = {}
         self.members: dict[str, Member] = {}
         self.former: dict[str, Interval] = {}
         self.numbers: dict[tuple[str, str], CommandNumbers] = {}
@@ -128,6 +133,10 @@ class ConversationState:
             "numbers": [[*key, *numbers.dump()] for key, numbers in self.numbers.items()],
             "authors": self.last_message,
             "forgotten": list(self.forgotten_in_part),
+            "charter": list(self.charter),
+            "bans": self.bans,
+            "links": [[link, *known] for link, known in self.links.items()],
+            "spoke": self.spoke,
         }
         return bytes(msgpack.packb(plain))
 
@@ -148,4 +157,13 @@ class ConversationState:
             state.devices[user] = state.devices.get(user, 0) + 1
         # Absent where an older version wrote, which forgot nothing.
         state.forgotten_in_part = dict.fromkeys(plain.get("forgotten", ()))
+        if "charter" in plain:
+            state._load_charter(plain)
         return state
+
+    def _load_charter(self, plain: dict[str, Any]) -> None:
+        description, permissions, slow_mode = plain["charter"]
+        named = None if permissions is None else Permissions(*permissions)
+        self.charter = Charter(description, named, slow_mode)
+        self.bans, self.spoke = plain["bans"], plain["spoke"]
+        self.links = {row[0]: Link(*row[1:]) for row in plain["links"]}

@@ -11,6 +11,13 @@ it) and `at` (ms UTC, never falling within a log); one that a numbered command c
     leave    owner (the user to whom ownership passes) when the owner leaves
     remove   user
     role     user, role
+    info     title, description, open: those that change
+    permissions  post, invite, info: the least role for each
+    slow_mode    seconds between two messages of a member, 0: none
+    link     link (its id), expires_at and uses if it is bounded; a join by it names it
+    link_gone    link
+    ban      user; ends, if it ends a membership
+    unban    user
 
 A direct conversation is created by its first message, which follows its `create`.
 
@@ -96,6 +103,8 @@ def role_change(fields: Fields, user: str) -> tuple[bool, str | None]:
         return by_user, fields.get("role", "member")
     if kind == "invite":
         return fields["user"] == user, "member"
+    if kind == "ban":
+        return fields["user"] == user and "ends" in fields, None
     if kind == "remove":
         return fields["user"] == user, None
     if kind == "leave":

@@ -34,9 +34,10 @@ class Invite(InConversation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join(InConversation):
-    """Joins an open group."""
+    """Joins an open group, or any by the secret of an invitation link."""
 
     name = "join"
+    link: str | None = optional(validators.link_secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

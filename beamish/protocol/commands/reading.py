@@ -38,6 +38,7 @@ class ConversationInfo(Command):
 
     name = "conversation"
     conversation: str = required(validators.conversation)
+    link: str | None = optional(validators.link_secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

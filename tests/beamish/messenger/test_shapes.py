@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from beamish.messenger.conversations.charter import link_id
 from beamish.protocol import JSON, Limits
 from tests.beamish.messenger.talker import Refused, Talker
 
@@ -78,7 +79,9 @@ def ok_of(command):
 
 
 def test_the_page_is_read_as_meant():
-    assert set(RECORDS) == {"message", "create", "invite", "join", "leave", "remove", "role"}
+    membership = {"create", "invite", "join", "leave", "remove", "role", "ban", "unban"}
+    agreements = {"info", "permissions", "slow_mode", "link", "link_gone"}
+    assert set(RECORDS) == {"message"} | membership | agreements
     assert RECORDS["create"] == ({"kind", "title", "open", "members"}, set())
     assert RECORDS["leave"] == (set(), {"owner"})
     assert set(ITEMS) == {"records", "marks", "receipt"}
@@ -156,7 +159,25 @@ async def everything(alice, bob):
     ok["remove"] = await bob.number("remove", group, 2, user="alice")
     await bob.number("leave", group, 3)
     await bob.number("join", group, 4)  # the first to join owns it
+    await agreements(bob, group, ok)
     return group, ok
+
+
+async def agreements(owner, group, ok):
+    """All that a group's owner can settle; the replies go to `ok`."""
+    secret = "s" * 22
+    steps = [
+        ("set_info", {"title": "New", "description": "What for", "open": True}),
+        ("set_permissions", {"post": "member"}),
+        ("set_slow_mode", {"seconds": 1}),
+        ("create_link", {"link": secret, "expires_at": 2**50, "uses": 2}),
+        ("revoke_link", {"link": link_id(secret)}),
+        ("create_link", {"link": "t" * 22}),
+        ("ban", {"user": "alice"}),
+        ("unban", {"user": "alice"}),
+    ]
+    for number, (command, fields) in enumerate(steps, 5):
+        ok[command] = await owner.number(command, group, number, **fields)
 
 
 async def test_records_items_and_replies_are_as_documented(make_world, autojump_clock):

@@ -15,6 +15,8 @@ from beamish.messenger.conversations.actions.action import (
     not_member,
     nothing_there,
 )
+from beamish.messenger.conversations.actions.rights import lacks
+from beamish.messenger.conversations.charter import link_id
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.streams.records import Fields
 
@@ -57,14 +59,17 @@ class Invite(Action):
     display: str
 
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
-        """Owner and admins invite, in an open group everybody does."""
+        """Whoever has the right to; nobody invites who is banned."""
         member = group_member_or_refusal(draft, user)
         if isinstance(member, Refusal):
             return member
-        if not draft.open and member.role == "member":
-            return Refusal("forbidden", "only the owner and admins invite to a closed group")
+        refusal = lacks(draft, member, "invite")
+        if refusal is not None:
+            return refusal
         if self.user in draft.members:
             return Refusal("exists", f"{self.user} is a member of this group already")
+        if self.user in draft.bans:
+            return Refusal("forbidden", f"{self.user} is banned from this group")
         return full(draft) if len(draft.members) >= draft.member_cap else None
 
     def record(self, draft: Draft, user: str) -> Fields:
@@ -74,26 +79,40 @@ class Invite(Action):
 
 @dataclass(frozen=True, slots=True)
 class Join(Action):
-    """Become a member of an open group."""
+    """Become a member of an open group, or of any by the secret of an invitation link."""
 
     display: str
+    link: str | None = None
 
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
-        """Open groups take everybody until they are full."""
+        """Open groups take everybody who is not banned until they are full."""
         if not draft.kind:
             return nothing_there(draft, user) or TWO_FOR_GOOD
         if draft.kind == "direct":
             return not_member(draft.conversation)
         if user in draft.members:
             return Refusal("exists", "you are a member of this group already")
-        if not draft.open:
-            return Refusal("forbidden", "this group is closed: a member has to invite you")
+        if user in draft.bans:
+            return Refusal("forbidden", "you are banned from this group")
+        if not draft.open and not self._lets_in(draft):
+            return Refusal(
+                "forbidden",
+                "this group is closed: a member has to invite you"
+                if self.link is None
+                else "this link does not let in any more: ask for another one",
+            )
         return full(draft) if len(draft.members) >= draft.member_cap else None
 
     def record(self, draft: Draft, user: str) -> Fields:
         """The join; whoever joins an empty group owns it."""
         joined: Fields = {"type": "join", "display": self.display}
+        if not draft.open and self.link is not None:
+            joined["link"] = link_id(self.link)
         return joined if len(draft.members) else {**joined, "role": "owner"}
+
+    def _lets_in(self, draft: Draft) -> bool:
+        known = None if self.link is None else draft.links.get(link_id(self.link))
+        return known is not None and known.is_live(draft.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from beamish.messenger.conversations.actions.action import (
     member_or_refusal,
     nothing_there,
 )
+from beamish.messenger.conversations.actions.rights import lacks, too_fast
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import direct_users
 from beamish.messenger.streams.records import Fields
@@ -37,7 +38,9 @@ class SendText(Action):
         if not draft.kind:
             return nothing_there(draft, user)
         member = member_or_refusal(draft, user)
-        return member if isinstance(member, Refusal) else None
+        if isinstance(member, Refusal):
+            return member
+        return lacks(draft, member, "post") or too_fast(draft, user, member)
 
     def preceding(self, draft: Draft, user: str) -> Fields | None:
         """The creation of a direct conversation, by its first message."""

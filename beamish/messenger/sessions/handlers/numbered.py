@@ -12,13 +12,20 @@ from typing import Any, TypeAlias
 from beamish import protocol as p
 from beamish.messenger.conversations.actions import (
     Action,
+    Ban,
     CreateGroup,
+    CreateLink,
     Invite,
     Join,
     Leave,
     Remove,
+    RevokeLink,
     SendText,
+    SetInfo,
+    SetPermissions,
     SetRole,
+    SetSlowMode,
+    Unban,
 )
 from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.ids import direct_users, group_id
@@ -67,9 +74,9 @@ class NumberedHandlers(Handlers):
         """A new member."""
         return Invite(command.user, await self._display_of(command.user))
 
-    async def join(self, _command: p.Join) -> Action:
+    async def join(self, command: p.Join) -> Action:
         """Membership of an open group."""
-        return Join(self._actor.display)
+        return Join(self._actor.display, command.link)
 
     async def leave(self, _command: p.Leave) -> Action:
         """The end of one's own membership."""
@@ -83,6 +90,35 @@ class NumberedHandlers(Handlers):
         """Another role."""
         return SetRole(command.user, command.role)
 
+    async def set_info(self, command: p.SetInfo) -> Action:
+        """What a group says of itself."""
+        return SetInfo(command.title, command.description, command.open)
+
+    async def set_permissions(self, command: p.SetPermissions) -> Action:
+        """Who may do what."""
+        return SetPermissions(command.post, command.invite, command.info)
+
+    async def set_slow_mode(self, command: p.SetSlowMode) -> Action:
+        """How fast members write."""
+        return SetSlowMode(command.seconds)
+
+    async def create_link(self, command: p.CreateLink) -> Action:
+        """A link to come in by."""
+        return CreateLink(command.link, command.expires_at, command.uses)
+
+    async def revoke_link(self, command: p.RevokeLink) -> Action:
+        """The end of a link."""
+        return RevokeLink(command.link)
+
+    async def ban(self, command: p.Ban) -> Action:
+        """Somebody who is kept out: one who exists, or the list would hold anything."""
+        await self._display_of(command.user)
+        return Ban(command.user)
+
+    async def unban(self, command: p.Unban) -> Action:
+        """Somebody who is kept out no longer."""
+        return Unban(command.user)
+
 
 _MAKERS: dict[type[p.Command], Maker] = {
     p.Send: NumberedHandlers.send,
@@ -91,6 +127,13 @@ _MAKERS: dict[type[p.Command], Maker] = {
     p.Leave: NumberedHandlers.leave,
     p.Remove: NumberedHandlers.remove,
     p.SetRole: NumberedHandlers.set_role,
+    p.SetInfo: NumberedHandlers.set_info,
+    p.SetPermissions: NumberedHandlers.set_permissions,
+    p.SetSlowMode: NumberedHandlers.set_slow_mode,
+    p.CreateLink: NumberedHandlers.create_link,
+    p.RevokeLink: NumberedHandlers.revoke_link,
+    p.Ban: NumberedHandlers.ban,
+    p.Unban: NumberedHandlers.unban,
 }
 
 HANDLERS: dict[type[p.Command], Handler] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from beamish import protocol as p
 from beamish.messenger import messages as m
+from beamish.messenger.conversations.charter import Link
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import direct_users
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id, given
@@ -57,9 +58,9 @@ class ReadingHandlers(Handlers):
     async def conversation(self, command: p.ConversationInfo) -> dict[str, object]:
         """Settings and members."""
         check_id(command.conversation)
-        question = m.Describe(self._actor.user)
+        question = m.Describe(self._actor.user, command.link)
         found = given(await self._actor.ask("conversation", command.conversation, question))
-        return {
+        told: dict[str, object] = {
             "conversation": command.conversation,
             "kind": found.settings.kind,
             "title": found.settings.title,
@@ -74,7 +75,17 @@ class ReadingHandlers(Handlers):
                 for user, member in found.members
             ],
             "version": found.version,
+            "count": found.count,
+            "description": found.charter.description,
+            "permissions": found.charter.in_force(is_open=found.settings.open)._asdict(),
+            "slow_mode": found.charter.slow_mode,
         }
+        if found.settings.kind == "direct":
+            del told["permissions"]
+        if found.bans is not None and found.links is not None:
+            told["bans"] = found.bans
+            told["links"] = [_shown(name, link) for name, link in found.links]
+        return told
 
     async def marks(self, command: p.Marks) -> dict[str, object]:
         """How far the others have come."""
@@ -88,6 +99,15 @@ class ReadingHandlers(Handlers):
                 shown = await self._actor.ask("user", user, m.LevelsOf(command.conversation))
             rows.append({"user": user, "delivered": shown.delivered, "read": shown.read})
         return {"members": rows}
+
+
+def _shown(name: str, link: Link) -> dict[str, object]:
+    told: dict[str, object] = {"link": name, "by": link.by, "used": link.used}
+    if link.expires_at:
+        told["expires_at"] = link.expires_at
+    if link.uses:
+        told["uses"] = link.uses
+    return told
 
 
 HANDLERS: dict[type[p.Command], Handler] = {
