@@ -18,7 +18,7 @@ from beamish.messenger.messages import Acknowledge, NewInbox, PullTurn
 from beamish.messenger.sessions.inbox_items import inbox_items
 from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.messenger.streams.records import Record
-from beamish.messenger.users.state import Fields
+from beamish.messenger.users.account import Fields
 from beamish.protocol import Attach, Fetch
 from storage import Describe, Refused, StreamInfo
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from beamish.messenger.streams.records import Record
-from beamish.messenger.users.state import Fields
+from beamish.messenger.users.account import Fields
 from beamish.protocol import Codec
 
 

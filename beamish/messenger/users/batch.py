@@ -21,9 +21,9 @@ from beamish.messenger.streams.log_part import LogPart
 from beamish.messenger.streams.records import Record
 from beamish.messenger.streams.stream_writer import Proposal
 from beamish.messenger.streams.visibility import visible_ranges
+from beamish.messenger.users.account import Fields
 from beamish.messenger.users.state import (
     MAX_MARKS,
-    Fields,
     Held,
     Levels,
     Range,

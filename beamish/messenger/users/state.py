@@ -4,15 +4,12 @@ Pure, like `conversations.state`: `apply` takes committed records only, `propose
 from levels that were asked for. A record's number in the stream is its number in the inbox; what
 devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
 
-    account      display, hash (of the password), at
-    password     hash
-    device       device, token (sha256 of the secret), name, at
-    device_gone  device
-    seen         device, at
     ranges       r: [[conversation, from, to, others, role or nil, joined, kind, title, open,
                       ordinal, at], ...]
     marks        a: inbox number acknowledged, m: [[conversation, delivered, read, unread], ...]
     receipts     r: [[conversation, user or nil, delivered, read], ...]
+
+and those of the account, see `account`.
 
 A range says "you hold records from..to of this conversation's log, each visible to you"; `others`
 has a bit for every record, set where it is somebody else's message, so that unread counts need
@@ -32,11 +29,9 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from beamish.messenger.users.account import Account, Fields
 from beamish.messenger.users.undelivered import Undelivered
 from beamish.messenger.users.unread import Unread
-
-Fields = dict[str, Any]
-
 
 MAX_MARKS = 256
 """Conversations whose levels one record raises; what is beyond goes into the next one."""
@@ -49,23 +44,6 @@ KEEP = 10_000
 
 FORM = 2
 """The form of snapshots. Form 1, which has no mark, held an entry for each unread message."""
-
-
-class Device(NamedTuple):
-    """One local store of a client: sha256 of its token's secret, name to show, ms UTC of birth.
-
-    `seen` is when it was last known to be in use, to a day, in ms UTC.
-    """
-
-    token: bytes
-    name: str
-    at: int
-    seen: int = 0
-
-    @property
-    def used(self) -> int:
-        """When it was last known to be in use, ms UTC."""
-        return max(self.at, self.seen)
 
 
 class Levels(NamedTuple):
@@ -127,9 +105,7 @@ class UserState:
     def __init__(self, user: str, keep: int = KEEP) -> None:
         self.user = user
         self.version = 0
-        self.display = ""
-        self.password = ""
-        self.devices: dict[str, Device] = {}
+        self.account = Account()
         self.conversations: dict[str, Held] = {}
         self.acked = 0
         self.undelivered = Undelivered(keep)
@@ -151,7 +127,11 @@ class UserState:
                 " apply the stream in order and without gaps"
             )
         self.version = n
-        _APPLY[fields["t"]](self, fields)
+        effect = _APPLY.get(fields["t"])
+        if effect is None:
+            self.account.apply(n, fields)
+        else:
+            effect(self, fields)
 
     def conversation(self, conversation: str) -> Held:
         """What the user holds of `conversation`, made empty when there is nothing yet."""
@@ -247,9 +227,7 @@ class UserState:
         plain = {
             "form": FORM,
             "v": self.version,
-            "display": self.display,
-            "hash": self.password,
-            "devices": [[device, *known] for device, known in self.devices.items()],
+            **self.account.dump(),
             "acked": self.acked,
             "undelivered": self.undelivered.dump(),
             "conversations": [
@@ -268,8 +246,8 @@ class UserState:
         if snapshot is None:
             return state
         plain: dict[str, Any] = msgpack.unpackb(snapshot)
-        state.version, state.display, state.password = plain["v"], plain["display"], plain["hash"]
-        state.devices = {row[0]: Device(*row[1:]) for row in plain["devices"]}
+        state.version = plain["v"]
+        state.account.load(plain)
         state.acked = plain["acked"]
         young = plain.get("form", 1) > 1
         if young:
@@ -285,23 +263,6 @@ class UserState:
             held.unread = Unread.load(row[12]) if young else _unread_of_form_1(row[12])
             held.receipts = {user: Levels(d, r) for user, d, r in row[13]} or None
         return state
-
-    def _account(self, fields: Fields) -> None:
-        self.display, self.password = fields["display"], fields["hash"]
-
-    def _password(self, fields: Fields) -> None:
-        self.password = fields["hash"]
-
-    def _device(self, fields: Fields) -> None:
-        self.devices[fields["device"]] = Device(fields["token"], fields["name"], fields["at"])
-
-    def _device_gone(self, fields: Fields) -> None:
-        self.devices.pop(fields["device"], None)
-
-    def _seen(self, fields: Fields) -> None:
-        known = self.devices.get(fields["device"])
-        if known is not None:
-            self.devices[fields["device"]] = known._replace(seen=fields["at"])
 
     def _ranges(self, fields: Fields) -> None:
         for row in fields["r"]:
@@ -338,11 +299,6 @@ class UserState:
 
 
 _APPLY = {
-    "account": UserState._account,
-    "password": UserState._password,
-    "device": UserState._device,
-    "device_gone": UserState._device_gone,
-    "seen": UserState._seen,
     "ranges": UserState._ranges,
     "marks": UserState._marks,
     "receipts": UserState._receipts,

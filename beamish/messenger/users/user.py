@@ -25,10 +25,12 @@ from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.watcher import Watcher
 from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.messenger.streams.stream_writer import StreamWriter
+from beamish.messenger.users.account import Fields
 from beamish.messenger.users.batch import Batch
+from beamish.messenger.users.devices import new_device, registration, without
 from beamish.messenger.users.marks_debt import MarksDebt
 from beamish.messenger.users.rows import conversation_rows
-from beamish.messenger.users.state import Fields, Levels, UserState
+from beamish.messenger.users.state import Levels, UserState
 
 ACK_INTERVAL_S = 1.0
 """Least seconds between two appends that only raise delivered marks."""
@@ -168,22 +170,21 @@ class User(Actor):
     @on(m.Register)
     def register(self, message: m.Register) -> NoReply | bool | Refusal:
         """Create the account."""
-        return self._account(lambda state: self._registration(state, message))
+        now = self.environment.now_ms()
+        return self._account(lambda state: registration(state, message, now))
 
     @on(m.AddDevice)
     def add_device(self, message: m.AddDevice) -> NoReply | bool | Refusal:
         """Add a device after a login."""
-        return self._account(lambda state: self._new_device(state, message))
+        now, most = self.environment.now_ms(), self.environment.settings.limits.devices
+        return self._account(
+            lambda state: new_device(state.account, message, self._devices, most, now)
+        )
 
     @on(m.DropDevice)
     def drop_device(self, message: m.DropDevice) -> NoReply | bool | Refusal:
         """Forget a device."""
-
-        def drop(state: UserState) -> list[Fields] | Refusal:
-            known = message.device in state.devices
-            return [{"t": "device_gone", "device": message.device}] if known else []
-
-        return self._account(drop)
+        return self._account(lambda state: without(state.account, message.device))
 
     @on(m.AccountOf)
     def account_of(self, _message: m.AccountOf) -> NoReply | m.Account | None:
@@ -192,8 +193,9 @@ class User(Actor):
         def look(state: UserState) -> m.Account | None:
             if not state.exists:
                 return None
-            tokens = {device: known.token for device, known in state.devices.items()}
-            return m.Account(state.display, state.password, tokens)
+            account = state.account
+            tokens = {device: known.token for device, known in account.devices.items()}
+            return m.Account(account.display, account.password, tokens)
 
         self._next.question(look, self.reply_to())
         return self._later()
@@ -223,56 +225,15 @@ class User(Actor):
         self._next.account(change, self.reply_to())
         return self._later()
 
-    def _registration(self, state: UserState, message: m.Register) -> list[Fields] | Refusal:
-        if state.exists:
-            known = state.devices.get(message.device)
-            if known is not None and same(known.token, message.token):
-                return []
-            return Refusal("exists", f"the user name {self.user} is taken")
-        account = {
-            "t": "account",
-            "display": message.display,
-            "hash": message.password,
-            "at": self.environment.now_ms(),
-        }
-        return [account, self._device(message)]
-
-    def _new_device(self, state: UserState, message: m.AddDevice) -> list[Fields] | Refusal:
-        if state.password != message.password:
-            return Refusal("bad_credentials", "the password was changed meanwhile: log in again")
-        if message.device in state.devices:
-            return []
-        return [*self._without_room(state), self._device(message)]
-
-    def _without_room(self, state: UserState) -> list[Fields]:
-        """The end of as many devices as one more leaves no room for: first who is away for longest.
-
-        A device that is connected goes only when all are.
-        """
-        over = len(state.devices) + 1 - self.environment.settings.limits.devices
-        if over <= 0:
-            return []
-        order = sorted(
-            state.devices, key=lambda device: (device in self._devices, state.devices[device].used)
-        )
-        return [{"t": "device_gone", "device": device} for device in order[:over]]
-
     def _note_use(self, device: str, used: int) -> None:
         """Write down, not more than once a day, that a device is in use."""
         now = self.environment.now_ms()
         if now - used >= SEEN_STEP_MS:
             seen = {"t": "seen", "device": device, "at": now}
-            self._next.account(lambda state: [seen] if device in state.devices else [], None)
+            self._next.account(
+                lambda state: [seen] if device in state.account.devices else [], None
+            )
             self._later()
-
-    def _device(self, message: m.Register | m.AddDevice) -> Fields:
-        return {
-            "t": "device",
-            "device": message.device,
-            "token": message.token,
-            "name": message.device_name,
-            "at": self.environment.now_ms(),
-        }
 
     # -- batches ---------------------------------------------------------------------------------
 
@@ -367,7 +328,7 @@ class User(Actor):
         """A session presents a token."""
 
         def opened(state: UserState) -> bool | Refusal:
-            known = state.devices.get(message.device)
+            known = state.account.devices.get(message.device)
             if known is None or not same(known.token, message.token):
                 return Refusal("bad_credentials", "the token is not valid: log in again")
             older = self._devices.get(message.device)

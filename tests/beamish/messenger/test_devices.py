@@ -72,7 +72,7 @@ async def test_when_all_devices_are_connected_the_oldest_is_told_that_it_is_gone
         await devices[0].until(lambda: 4401 in devices[0].closes)
         assert [d.ready for d in devices[1:]] == [True, True]
         user = world.node.system.whereis(("user", "alice"))
-        assert len(user.actor.state.devices) == 2
+        assert len(user.actor.state.account.devices) == 2
 
 
 def conversation(world):
@@ -195,11 +195,11 @@ def test_snapshots_of_devices_without_their_last_use_are_read():
     state = UserState("bob")
     state.apply(1, {"t": "device", "device": "d", "token": b"t", "name": "", "at": 5})
     state.apply(2, {"t": "seen", "device": "d", "at": 9})
-    assert state.devices["d"].used == 9
-    assert UserState.load("bob", state.dump()).devices == state.devices
+    assert state.account.devices["d"].used == 9
+    assert UserState.load("bob", state.dump()).account.devices == state.account.devices
     plain = msgpack.unpackb(state.dump())
     plain["devices"] = [row[:4] for row in plain["devices"]]
-    assert UserState.load("bob", msgpack.packb(plain)).devices["d"].used == 5
+    assert UserState.load("bob", msgpack.packb(plain)).account.devices["d"].used == 5
 
 
 async def test_a_logged_out_device_may_not_come_back(make_world, autojump_clock):

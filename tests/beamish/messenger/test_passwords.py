@@ -126,13 +126,13 @@ async def test_a_login_whose_client_is_gone_makes_no_device_and_costs_no_hash(
             await link.disconnected()
         await trio.sleep(30)
         assert passwords.hashes == before + 1
-        assert len(user.actor.state.devices) == 1
+        assert len(user.actor.state.account.devices) == 1
         passwords._slots = 2
         (link,) = await logging_in(world, "10.0.0.2", "alice")
         await trio.sleep(2)
         assert link.authenticated
         assert not link.logging_in
-        assert len(user.actor.state.devices) == 2
+        assert len(user.actor.state.account.devices) == 2
 
 
 async def test_a_registration_whose_client_is_gone_makes_no_account(make_world, autojump_clock):
