@@ -12,6 +12,7 @@ from storage.memory import MemoryFaults, MemoryJournal, open_memory
 from storage.memory_disk import MemoryDisk
 from storage.names import MAX_NAME_BYTES, SLOTS, slot_of
 from storage.operations import (
+    MAX_AMENDMENTS,
     MAX_APPEND_BYTES,
     MAX_APPEND_RECORDS,
     MAX_LIMIT,
@@ -50,6 +51,7 @@ from storage.operations import (
 from storage.statistics import JournalStatistics
 
 __all__ = [
+    "MAX_AMENDMENTS",
     "MAX_APPEND_BYTES",
     "MAX_APPEND_RECORDS",
     "MAX_LIMIT",

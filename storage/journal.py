@@ -17,6 +17,13 @@ that hold the same state at most one gets on. It ends in exactly one of four way
 
 A writer keeps one append of a stream in flight. State in memory changes after `Appended` only.
 
+**Amendments.** ``Append(amend=((n, raw), ...))`` gives earlier records other bytes in the same
+write: from its commit on no read gives the old ones, and what did not commit left them alone. A
+reader that holds state learns of it by the new record that comes along, hence no amendment without
+one. Numbers, times and obligations stay as they are; the snapshot too, so who keeps a text in it
+replaces it as well. Numbers that were truncated meanwhile are passed over. How long the disk still
+holds the old bytes is the engine's matter: see `storage.lmdb_engine`.
+
 **Obligations.** ``Append(pending=True)`` says that something must happen because of these records
 (fan-out, receipts). They are *pending* until ``Settle`` at their last number or above. Streams with
 pending records are indexed by slot, so whoever owns a slot finds its open work after any failure.
@@ -133,9 +140,11 @@ class Journal(ABC):
         pending: bool = False,
         obligation: bool = False,
         epoch: int | None = None,
+        amend: tuple[tuple[int, bytes], ...] = (),
     ) -> AppendOutcome:
         """See `Append`."""
-        return await self.perform(Append(stream, expected, records, pending, obligation, epoch))
+        op = Append(stream, expected, records, pending, obligation, epoch, amend)
+        return await self.perform(op)
 
     async def snapshot(
         self, stream: str, version: int, data: bytes, *, epoch: int | None = None

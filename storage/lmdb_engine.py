@@ -5,6 +5,11 @@ last commit ran, writes it in one transaction with a sync, and hands all complet
 batch. The reader thread answers what waits in one short transaction and does the same. Both are
 threads of the journal's own, apart from trio's pool, so that nothing else can fill it.
 
+**What stays on the disk.** Truncated and amended records are in no value any more once the commit
+that dropped them is synced (those of many truncated records are removed in idle time, in steps).
+LMDB overwrites nothing in place, though: the old bytes stay in ``data.mdb``, in pages that are free
+and in unused ends of others, until it happens to write there again.
+
 A busy trio thread gives up the interpreter once in a switch interval only, and a commit asks for it
 several times. Measured with a trio thread that never idles: at Python's 5 ms half as many commits a
 second as at 0.5 ms, and several times the p99. A program of its own sets

@@ -35,6 +35,7 @@ from storage.rows import (
     decode_id,
     decode_row,
     is_row_key,
+    missing,
     pending_key,
     record_key,
     row_key,
@@ -146,10 +147,7 @@ class _Reader:
                 taken.append(record)
             found = cursor.next()
         if len(taken) < limit and start + len(taken) <= version:
-            raise DamagedError(
-                f"record {start + len(taken)} of a stream is missing; "
-                "restore the directory from a backup"
-            )
+            raise DamagedError(missing(start + len(taken)))
         return tuple(taken)
 
     def _snapshot(self, stream: str, row: Row) -> bytes | None:

@@ -33,6 +33,7 @@ from storage.rows import (
     NO_ROW,
     DamagedError,
     Row,
+    amend_batch,
     batch_time,
     chunk_count,
     chunk_key,
@@ -43,6 +44,7 @@ from storage.rows import (
     encode_id,
     encode_row,
     is_row_key,
+    missing,
     pending_key,
     record_key,
     row_key,
@@ -234,6 +236,7 @@ class _Group:
         self._rows: dict[bytes, Row] = {}
         self._before: dict[bytes, Row] = {}
         self._records: Items = []
+        self._amended: dict[bytes, dict[int, bytes]] = {}
         self._snapshots: dict[bytes, bytes] = {}
         self._truncated: dict[bytes, None] = {}
         self._next_id = store._next_id
@@ -266,9 +269,11 @@ class _Group:
         self._put(b"names", self._new_names)
         for name, data in self._snapshots.items():
             self._write_snapshot(name, data)
-        if self._truncated:
+        if self._truncated or self._amended:
             self._put(b"streams", self._records)
             self._records = []
+            for name, amended in self._amended.items():
+                self._amend(self._rows[name], amended)
             for name in self._truncated:
                 self._sweep(name)
         rows = self._records + [(row_key(row.id), encode_row(row)) for row in self._rows.values()]
@@ -333,6 +338,8 @@ class _Group:
         if change.records:
             first = row.header.version + 1
             self._records += encode_batches(row.id, first, change.records, self._now_ms)
+        if change.amended:  # behind those of earlier appends of this group: the last one holds
+            self._amended.setdefault(name, {}).update(change.amended)
         if change.snapshot is not None:
             self._snapshots[name] = change.snapshot
         if change.header.first > row.header.first:
@@ -354,6 +361,21 @@ class _Group:
         for index in range(chunk_count(len(data)), chunk_count(row.snapshot_size)):
             self._txn.delete(chunk_key(row.id, index), db=self._store.databases[b"snapshots"])
         self._rows[name] = row._replace(snapshot_size=len(data), snapshot_crc=snapshot_crc(data))
+
+    def _amend(self, row: Row, amended: dict[int, bytes]) -> None:
+        first, done = row.header.first, 0
+        cursor = self._txn.cursor(self._store.databases[b"streams"])
+        items: Items = []
+        for number in sorted(amended):
+            if number < first or number <= done:
+                continue
+            found = cursor.set_range(record_key(row.id, number))
+            key, value = cursor.item()
+            stream_id, done = split_key(key) if found else (0, 0)
+            if stream_id != row.id or is_row_key(key):
+                raise DamagedError(missing(number))
+            items += amend_batch(key, value, number, amended, first)
+        self._put(b"streams", items)
 
     def _sweep(self, name: bytes) -> None:
         row = self._rows[name]

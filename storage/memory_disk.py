@@ -62,6 +62,8 @@ class MemoryDisk:
             insort(self._names, stream.encode())
         stored.records.extend(change.records)
         stored.times.extend([now_ms] * len(change.records))
+        for number, raw in change.amended:
+            stored.records[number - stored.header.first] = raw
         dropped = change.header.first - stored.header.first
         if dropped:
             del stored.records[:dropped]

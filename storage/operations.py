@@ -7,7 +7,7 @@ An operation knows the type of its outcome: ``journal.submit(Append(...), done)`
 ======================  ==============================================  ==========================
 operation               does                                            outcome
 ======================  ==============================================  ==========================
-`Append`                adds records behind the version expected        Appended, Conflict, ...
+`Append`                adds records, and may overwrite earlier ones     Appended, Conflict, ...
 `Snapshot`              keeps a state as of a version                   Done, Conflict, ...
 `Settle`                says that obligations up to a number are met    Done, Conflict, ...
 `Truncate`              drops records that nobody needs any more        Done, Conflict, ...
@@ -30,6 +30,7 @@ R = TypeVar("R")
 
 MAX_RECORD_BYTES = 1 << 20
 MAX_APPEND_RECORDS = 4096
+MAX_AMENDMENTS = 4096
 MAX_APPEND_BYTES = 4 << 20
 MAX_SNAPSHOT_BYTES = 64 << 20
 MAX_READ_BYTES = 16 << 20
@@ -197,6 +198,11 @@ class Append(Operation[AppendOutcome]):
     carry obligations, open until a `Settle` at their last number or above. ``obligation``: the
     append itself carries out an obligation: it is committed behind commands, in slices, and goes on
     when a disk below its reserve refuses commands.
+
+    ``amend``: numbers of earlier records, up to ``expected``, each once, with the bytes that they
+    have from then on; all of it holds or nothing, together with the new records, of which there
+    must be one. A number that was truncated is passed over. There are at most `MAX_AMENDMENTS`, and
+    their bytes count towards `MAX_APPEND_BYTES`.
     """
 
     stream: str
@@ -205,6 +211,7 @@ class Append(Operation[AppendOutcome]):
     pending: bool = False
     obligation: bool = False
     epoch: int | None = None
+    amend: tuple[tuple[int, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ same reason. Every value that carries content carries a checksum: LMDB has none.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -155,6 +155,28 @@ def decode_batch(key: bytes, value: bytes) -> tuple[int, list[bytes]]:
         records.append(value[at : at + length])
         at += length
     return last - count + 1, records
+
+
+def amend_batch(
+    key: bytes, value: bytes, number: int, amended: Mapping[int, bytes], first: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """The batch found for ``number`` with other bytes for all its amended records.
+
+    It keeps its time and its key; records that grew get batches of their own before it. Records
+    below ``first`` are left out: in a batch of their own no sweep would find them. Raises
+    `DamagedError`.
+    """
+    begin, records = decode_batch(key, value)
+    if begin > number:
+        raise DamagedError(missing(number))
+    kept = max(begin, first)
+    content = [amended.get(n, records[n - begin]) for n in range(kept, begin + len(records))]
+    yield from encode_batches(split_key(key)[0], kept, content, batch_time(value))
+
+
+def missing(number: int) -> str:
+    """What is said of a record that should be there."""
+    return f"record {number} of a stream is missing; restore the directory from a backup"
 
 
 def batch_time(value: bytes) -> int:

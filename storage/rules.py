@@ -15,6 +15,7 @@ from typing import NamedTuple
 from storage.names import name_fault
 from storage.operations import (
     EPOCH_LIMIT,
+    MAX_AMENDMENTS,
     MAX_APPEND_BYTES,
     MAX_APPEND_RECORDS,
     MAX_LIMIT,
@@ -38,6 +39,10 @@ from storage.operations import (
     Truncate,
     Write,
 )
+
+AMENDMENT_BYTES = 2048
+"""What an amendment counts in a queue and a group beside its own bytes: the engine reads and writes
+again what the record shares a value with."""
 
 
 class Header(NamedTuple):
@@ -66,14 +71,16 @@ ABSENT = Header()
 
 
 class Change(NamedTuple):
-    """What the engine has to write: the header, new records at its end, a new snapshot.
+    """What the engine has to write: the header, new records at its end, a new snapshot, amendments.
 
+    Amendments are of records that are there before this change.
     Records below ``header.first`` are no longer readable, whether or not their bytes are gone yet.
     """
 
     header: Header
     records: tuple[bytes, ...] = ()
     snapshot: bytes | None = None
+    amended: tuple[tuple[int, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,8 @@ def _plan_append(op: Append, header: Header, around: Surroundings) -> tuple[Verd
     elif not obliged:
         settled = version
     after = Header(epoch, version, first, settled, obliged, since_ms, snapshot_version)
-    return Appended(epoch, version), Change(after, op.records)
+    amended = tuple(entry for entry in op.amend if entry[0] >= first) if op.amend else ()
+    return Appended(epoch, version), Change(after, op.records, amended=amended)
 
 
 def _plan_settle(op: Settle, header: Header, around: Surroundings) -> tuple[Verdict, Change | None]:
@@ -166,7 +174,8 @@ def _plan_truncate(op: Truncate, header: Header) -> tuple[Verdict, Change | None
 def size_of(op: Write) -> int:
     """Bytes that a queued write holds on to, for the queue's bound."""
     if isinstance(op, Append):
-        return 256 + len(op.stream) + sum(map(len, op.records)) + 64 * len(op.records)
+        size = 256 + len(op.stream) + sum(map(len, op.records)) + 64 * len(op.records)
+        return size + sum(len(raw) + AMENDMENT_BYTES for _, raw in op.amend)
     if isinstance(op, Snapshot):
         return 256 + len(op.stream) + len(op.data)
     return 256 + len(op.stream)
@@ -201,12 +210,31 @@ def _append_fault(op: Append) -> Refused | None:
             f"an append of {len(op.records)} records is above the bound of {MAX_APPEND_RECORDS}; "
             "use several appends",
         )
-    largest = max(map(len, op.records))
+    sizes = [*map(len, op.records), *(len(raw) for _, raw in op.amend)]
+    largest, total = max(sizes), sum(sizes)
     if largest > MAX_RECORD_BYTES:
         return _too_large("a record", largest, MAX_RECORD_BYTES)
-    total = sum(map(len, op.records))
     if total > MAX_APPEND_BYTES:
         return _too_large("an append", total, MAX_APPEND_BYTES)
+    return _amend_fault(op) if op.amend else None
+
+
+def _amend_fault(op: Append) -> Refused | None:
+    numbers = [number for number, _ in op.amend]
+    if len(numbers) > MAX_AMENDMENTS:
+        return Refused(
+            "too_large",
+            f"an append of {len(numbers)} amendments is above the bound of {MAX_AMENDMENTS}; "
+            "use several appends",
+        )
+    if len(set(numbers)) < len(numbers):
+        return Refused("invalid", "a record is amended twice by one append; say once what it holds")
+    if not (min(numbers) >= 1 and max(numbers) <= op.expected):
+        return Refused(
+            "invalid",
+            f"an append that expects version {op.expected} can amend records 1 to {op.expected}, "
+            f"not {min(numbers)} to {max(numbers)}; amend what the stream holds",
+        )
     return None
 
 

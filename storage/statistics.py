@@ -22,6 +22,7 @@ class JournalStatistics:
     appends: int
     records: int
     bytes: int
+    amendments: int
     conflicts: int
     unknown: int
     refused: int
@@ -51,6 +52,7 @@ class Counters:
     appends: int = 0
     records: int = 0
     bytes: int = 0
+    amendments: int = 0
     conflicts: int = 0
     unknown: int = 0
     refused: int = 0
@@ -81,6 +83,7 @@ class Counters:
             self.appends += 1
             self.records += len(op.records)
             self.bytes += sum(map(len, op.records))
+            self.amendments += len(op.amend)
         elif isinstance(outcome, Conflict):
             self.conflicts += 1
         elif isinstance(outcome, OutcomeUnknown):

@@ -68,7 +68,11 @@ class World:
     def _append(self, op: Append) -> tuple[World, str]:
         if op.expected != self.version:
             return self, "conflict"
-        grown = replace(self, records=self.records + op.records)
+        records = list(self.records)
+        for number, raw in op.amend:
+            if number > self.dropped:
+                records[number - 1] = raw
+        grown = replace(self, records=(*records, *op.records))
         if op.pending:
             grown = replace(grown, due=grown.version)
         return grown._close(), "appended"

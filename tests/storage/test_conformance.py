@@ -47,7 +47,19 @@ bodies = st.lists(
     min_size=1,
     max_size=5,
 ).map(tuple)
+amendments = st.lists(
+    st.tuples(
+        st.integers(0, 12), st.one_of(st.binary(max_size=6), st.integers(900, 6000).map(bytes))
+    ),
+    max_size=4,
+    unique_by=lambda entry: entry[0],
+)
 snapshots = st.one_of(st.binary(max_size=10), st.integers(4000, 13000).map(lambda n: b"s" * n))
+
+
+def amending(expected, behind):
+    """Amendments of records that lie so far behind a version, without those before the first."""
+    return tuple((expected - back, raw) for back, raw in behind if back < expected)
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -113,11 +125,13 @@ class JournalMachine(RuleBasedStateMachine):
         pending=st.booleans(),
         obligation=st.booleans(),
         epoch=st.sampled_from(["none", "none", "known", "wrong"]),
+        behind=amendments,
     )
-    def append(self, *, name, offset, records, pending, obligation, epoch) -> None:
+    def append(self, *, name, offset, records, pending, obligation, epoch, behind) -> None:
         expected = max(0, self.version(name) + offset)
-        op = Append(name, expected, records, pending, obligation, self.epoch(name, epoch))
-        outcome = self.write(op)
+        fence = self.epoch(name, epoch)
+        amend = amending(expected, behind)
+        outcome = self.write(Append(name, expected, records, pending, obligation, fence, amend))
         if epoch == "wrong":
             assert isinstance(outcome, Conflict)
 
@@ -137,15 +151,23 @@ class JournalMachine(RuleBasedStateMachine):
     def truncate(self, name, upto) -> None:
         self.write(Truncate(name, upto))
 
-    @rule(chosen=st.lists(names, min_size=2, unique=True), pending=st.booleans(), upto=small)
-    def many_at_once(self, chosen, pending, upto) -> None:
+    @rule(
+        chosen=st.lists(names, min_size=2, unique=True),
+        pending=st.booleans(),
+        upto=small,
+        behind=amendments,
+    )
+    def many_at_once(self, chosen, pending, upto, behind) -> None:
         ops = []
         for index, name in enumerate(chosen):
             self.models[name].begin(land=False)
             if index % 3 == 2:
                 ops.append(Settle(name, upto))
             else:
-                ops.append(Append(name, self.version(name), (b"m", b"n"), pending, index % 2 == 1))
+                version = self.version(name)
+                amend = amending(version, behind)
+                records, obligation = (b"m", b"n"), index % 2 == 1
+                ops.append(Append(name, version, records, pending, obligation, amend=amend))
         for op, outcome in zip(ops, self.driver.perform_all(ops), strict=True):
             self.models[op.stream].begin(land=False)
             self.models[op.stream].wrote(op, outcome)
@@ -155,13 +177,34 @@ class JournalMachine(RuleBasedStateMachine):
         model = self.models[name]
         model.begin(land=False)
         expected = self.version(name)
-        ops = [Append(name, expected, (b"%d" % index,)) for index in range(rivals)]
+        ops = [
+            Append(name, expected, (b"%d" % i,), amend=amending(expected, [(0, b"by %d" % i)]))
+            for i in range(rivals)
+        ]
         for op, outcome in zip(ops, self.driver.perform_all(ops), strict=True):
             model.begin(land=False)
             if not isinstance(outcome, Conflict):
                 model.wrote(op, outcome)
         info = self.driver.perform(Describe((name,))).streams[0]
         model.saw(info)
+
+    @rule(name=names, records=bodies, amend=amendments, more=amendments)
+    def writes_of_one_stream_in_one_group_build_on_each_other(
+        self, name, records, amend, more
+    ) -> None:
+        model = self.models[name]
+        if model.world is None:
+            return
+        version = self.version(name)
+        after = version + len(records)
+        ops = [
+            Append(name, version, records, obligation=True, amend=amending(version, amend)),
+            Snapshot(name, after, b"as of then"),
+            Truncate(name, after - 1),
+            Append(name, after, (b"then",), obligation=True, amend=amending(after, more)),
+        ]
+        for op, outcome in zip(ops, self.driver.perform_all(ops), strict=True):
+            model.wrote(op, outcome)
 
     # -- reads ------------------------------------------------------------------------------------
 
@@ -258,14 +301,16 @@ class JournalMachine(RuleBasedStateMachine):
         records=bodies,
         pending=st.booleans(),
         upkeep=st.booleans(),
+        behind=amendments,
     )
-    def a_failing_commit(self, kind, name, records, pending, upkeep) -> None:
+    def a_failing_commit(self, *, kind, name, records, pending, upkeep, behind) -> None:
         self.order_fault(kind)
         version = self.version(name)
         if upkeep:
             outcome = self.write(Settle(name, version))
         else:
-            outcome = self.write(Append(name, version, records, pending))
+            amend = amending(version, behind)
+            outcome = self.write(Append(name, version, records, pending, amend=amend))
             assert not isinstance(outcome, Refused)
         if not isinstance(outcome, (OutcomeUnknown, Refused, Conflict)):
             assert self.nothing_to_write(upkeep)
@@ -275,9 +320,10 @@ class JournalMachine(RuleBasedStateMachine):
         return upkeep
 
     @precondition(lambda self: sum(len(model.strays) for model in self.models.values()) < 2)
-    @rule(name=names, offset=offsets, records=bodies, pending=st.booleans())
-    def an_append_of_which_nobody_waits(self, name, offset, records, pending) -> None:
-        op = Append(name, max(0, self.version(name) + offset), records, pending)
+    @rule(name=names, offset=offsets, records=bodies, pending=st.booleans(), behind=amendments)
+    def an_append_of_which_nobody_waits(self, name, offset, records, pending, behind) -> None:
+        expected = max(0, self.version(name) + offset)
+        op = Append(name, expected, records, pending, amend=amending(expected, behind))
         self.begin_late(op)
         self.models[name].strays.append(op)
 
@@ -338,17 +384,20 @@ class MemoryMachine(JournalMachine):
     def dispose(self) -> None:
         pass
 
-    @rule(name=names, records=bodies, pending=st.booleans())
-    def a_lost_answer(self, name, records, pending) -> None:
+    @rule(name=names, records=bodies, pending=st.booleans(), behind=amendments)
+    def a_lost_answer(self, name, records, pending, behind) -> None:
         self.faults.answer_lost = 1.0
-        outcome = self.write(Append(name, self.version(name), records, pending))
+        version = self.version(name)
+        amend = amending(version, behind)
+        outcome = self.write(Append(name, version, records, pending, amend=amend))
         assert isinstance(outcome, OutcomeUnknown)
         self.faults.answer_lost = 0.0
 
-    @rule(keep=st.booleans(), name=names, records=bodies)
-    def a_crash_in_a_commit(self, keep, name, records) -> None:
+    @rule(keep=st.booleans(), name=names, records=bodies, behind=amendments)
+    def a_crash_in_a_commit(self, keep, name, records, behind) -> None:
         self.faults.sync_s = 1.0
-        op = Append(name, self.version(name), records)
+        version = self.version(name)
+        op = Append(name, version, records, amend=amending(version, behind))
         before = set(self.models[name].worlds)
         certain = len(before) == 1 and not self.models[name].strays
         outcome = self.driver.call(self._crash, op, keep)
