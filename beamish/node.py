@@ -22,7 +22,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,12 @@ class Node:
             "password_hashes": self.environment.passwords.hashes,
             "injected_crashes": dict(self.environment.faults.crashes),
         }
+
+    def open_registration(self, *, open_to_all: bool) -> None:
+        """Whether anybody may register from now on."""
+        settings = self.environment.settings
+        if settings.registration_open != open_to_all:
+            self.environment.settings = replace(settings, registration_open=open_to_all)
 
     def stop_accepting(self) -> None:
         """Refuse new sessions and new commands; what is in hand goes on."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from beamish.cli.configuration import Effective, resolve, values
+from beamish.cli.configuration import ConfigError, Effective, resolve, values
+from beamish.cli.settings import BY_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,9 @@ class ServeOptions:
     origin: tuple[str, ...]
     max_connections: int
     connections_per_address: int
+    tls_cert: Path | None
+    tls_key: Path | None
+    trusted_proxy: tuple[str, ...]
     inbox: int
     disk_reserve: int
     argon2_memory: int
@@ -35,6 +40,14 @@ class ServeOptions:
     inject_into: tuple[str, ...]
     inject_seed: int
     inject_sync_delay: float
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The certificate, loaded now; raises TlsError."""
+        from beamish.gateway import load_tls
+
+        if self.tls_cert is None or self.tls_key is None:
+            return None
+        return load_tls(self.tls_cert, self.tls_key)
 
     @property
     def registration_open(self) -> bool:
@@ -62,9 +75,19 @@ class Asked:
         self._given = dict(given)
         self._environment = dict(environment)
 
+    @property
+    def can_change(self) -> bool:
+        """Whether reading the settings again can come to something else."""
+        found = resolve(self._given, self._environment, None)
+        return self.file is not None or found["tls-cert"].value is not None
+
     def effective(self) -> dict[str, Effective]:
         """Every setting with its source, the file read anew; raises ConfigError."""
-        return resolve(self._given, self._environment, self.file)
+        found = resolve(self._given, self._environment, self.file)
+        problems = list(_contradictions(found))
+        if problems:
+            raise ConfigError(problems)
+        return found
 
     def options(self) -> ServeOptions:
         """The same as options; raises ConfigError."""
@@ -79,3 +102,22 @@ def asked(context: click.Context) -> Asked:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
     return Asked(given, context.params["config"], os.environ)
+
+
+def _contradictions(effective: Mapping[str, Effective]) -> Iterator[str]:
+    """A sentence for each setting that cannot hold beside the others, or with what is on disk."""
+    certificate, key = effective["tls-cert"], effective["tls-key"]
+    if (certificate.value is None) != (key.value is None):
+        there, missing = ("tls-cert", "tls-key") if key.value is None else ("tls-key", "tls-cert")
+        source = effective[there].source
+        yield (
+            f"{there} ({source}) is there without {missing}: a node speaks TLS with both."
+            f" Write for example {BY_NAME[missing].right}"
+        )
+    elif certificate.value is not None:
+        from beamish.gateway import TlsError, load_tls
+
+        try:
+            load_tls(certificate.value, key.value)
+        except TlsError as error:
+            yield f"tls-cert ({certificate.source}) and tls-key ({key.source}): {error}"

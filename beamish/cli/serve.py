@@ -5,13 +5,16 @@ the ready file, say where the page is (on all addresses: the loopback one, and o
 other machines open). A start that fails says why in one sentence, ends with status
 1 and leaves the ready file of a running node alone.
 
-Stop, on SIGTERM or Ctrl-C, also while it still starts:
+Stop, on SIGTERM, Ctrl-C or the end of its terminal, also while it still starts:
 
     remove the ready file, refuse new connections
     drain            commands in hand are answered, at most 5 s
     close            every connection with code 1001, at most 5 s
     flush            actors end, the journal commits what it was given
     log "stopped in order", with the seconds that it took
+
+SIGHUP takes over what has changed in the settings, where they are in a file or there is a
+certificate (`beamish.cli.reload`); else it is the end of a terminal.
 
 A second signal, or 30 s, end the process at once: whatever was acknowledged is on disk anyway.
 """
@@ -35,12 +38,13 @@ import trio
 from beamish.cli.addresses import from_elsewhere, openable
 from beamish.cli.configuration import misspelt
 from beamish.cli.files import raise_file_limit
-from beamish.cli.options import ServeOptions, asked
+from beamish.cli.options import Asked, ServeOptions, asked
 from beamish.cli.ready_file import ReadyFile
 from beamish.cli.settings import settings_options
 
 if TYPE_CHECKING:
     from beamish.cli.injection import InjectionWatch
+    from beamish.cli.reload import Reload
     from beamish.gateway import Gateway
     from beamish.node import Node, NodeConfig
     from beamish.protocol.limits import Limits
@@ -68,13 +72,14 @@ def serve(context: click.Context, /, **_given: object) -> None:
     Every option is a setting that may as well be in the environment (BEAMISH_PORT for --port) or in
     the file of --config; `beamish config check` shows what holds.
     """
-    chosen = asked(context).options()
+    wanted = asked(context)
+    chosen = wanted.options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for sentence in misspelt(os.environ):
         logger.warning("%s", sentence)
-    server = Server(chosen)
+    server = Server(chosen, wanted)
     trio.run(server.run)
     if server.failure is not None:
         raise click.ClickException(server.failure)
@@ -83,8 +88,11 @@ def serve(context: click.Context, /, **_given: object) -> None:
 class Server:
     """One `beamish serve`. `failure` says why it could not start or go on; None: it went well."""
 
-    def __init__(self, options: ServeOptions) -> None:
+    def __init__(self, options: ServeOptions, asked: Asked | None = None) -> None:
+        """`asked`: where a SIGHUP finds the settings anew; without it there is no reload."""
         self.options = options
+        self._asked = asked
+        self._reload: Reload | None = None
         self.failure: str | None = None
         self._ready = ReadyFile(options.ready_file)
         self._stop = trio.Event()
@@ -94,7 +102,8 @@ class Server:
 
     async def run(self) -> None:
         """Start, serve, stop."""
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        obeyed = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        with trio.open_signal_receiver(*obeyed) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
                 try:
@@ -104,7 +113,10 @@ class Server:
                 nursery.cancel_scope.cancel()
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
+        async for number in signals:
+            if number == signal.SIGHUP and self._reload is not None:
+                self._reload.now()
+                continue
             if self._stop.is_set():
                 os._exit(1)
             self._stop.set()
@@ -126,6 +138,7 @@ class Server:
 
     async def _serve_node(self, node: Node) -> None:
         from beamish.cli.control import listen, serve_control
+        from beamish.cli.reload import Reload
 
         options = self.options
         async with trio.open_nursery() as nursery:
@@ -133,6 +146,8 @@ class Server:
             watch = self._watch_injection(nursery, node)
             figures = _Figures(node, gateway, watch)
             nursery.start_soon(serve_control, figures, listen(options.data))
+            if self._asked is not None and self._asked.can_change:
+                self._reload = Reload(self._asked, options, gateway, node)
             self._serving = True
             self._tell(gateway)
             await self._stop.wait()
@@ -228,21 +243,22 @@ async def open_port(nursery: trio.Nursery, options: ServeOptions, node: Node) ->
     """The gateway, listening.
 
     Raises:
-        StartError: the port is taken or not ours to take.
+        StartError: the port is taken or not ours to take, or the certificate is gone meanwhile.
     """
     import beamish
-    from beamish.gateway import GatewayConfig, open_gateway
+    from beamish.cli.reload import reloadable
+    from beamish.gateway import GatewayConfig, TlsError, open_gateway
 
-    config = GatewayConfig(
-        limits=_limits(options),
-        page=Path(beamish.__file__).parent / "page",
-        allowed_origins=options.origin,
-        max_connections=options.max_connections,
-        max_per_address=options.connections_per_address or options.max_connections,
-    )
     host, port = options.host, options.port
     try:
+        config = GatewayConfig(
+            limits=_limits(options),
+            page=Path(beamish.__file__).parent / "page",
+            **reloadable(options),
+        )
         return await open_gateway(nursery, host, port, node, config)
+    except TlsError as error:
+        raise StartError(str(error)) from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             what = f"Port {port} of {host} is taken: stop what listens there, or choose another"

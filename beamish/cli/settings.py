@@ -8,6 +8,7 @@ the command line, `BEAMISH_MAX_CONNECTIONS` in the environment, `max-connections
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +44,25 @@ class OriginType(click.ParamType[str]):
         return text
 
 
+class NetworkType(click.ParamType[str]):
+    """A network of trusted proxies in CIDR notation, or a single address."""
+
+    name = "cidr"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click."""
+        text = str(value)
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            self.fail(f"{text!r} is no network: write 10.0.0.0/8 or an address", param, ctx)
+        if network.prefixlen == 0:
+            self.fail(f"{text} is everybody: name the proxies", param, ctx)
+        return str(network)
+
+
 ORIGIN = OriginType()
+NETWORK = NetworkType()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +159,29 @@ SETTINGS: tuple[Setting, ...] = (
         click.IntRange(0),
         "Of these from one address (this machine's own are free); 0: any number.",
         64,
+        reloadable=True,
+    ),
+    Setting(
+        "tls-cert",
+        _FILE,
+        "PEM file of the certificate and its chain; with `tls-key` the node speaks TLS.",
+        example="/etc/beamish/chat.pem",
+        reloadable=True,
+    ),
+    Setting(
+        "tls-key",
+        _FILE,
+        "PEM file of the certificate's private key, without a password.",
+        example="/etc/beamish/chat.key",
+        reloadable=True,
+    ),
+    Setting(
+        "trusted-proxy",
+        NETWORK,
+        "Network (CIDR) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        (),
+        example=["127.0.0.0/8"],
+        several=True,
         reloadable=True,
     ),
     Setting("inbox", click.IntRange(1), "Newest updates that each inbox keeps at least.", 10_000),

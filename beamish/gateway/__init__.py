@@ -14,5 +14,14 @@ from beamish.gateway.config import GatewayConfig
 from beamish.gateway.gateway import Gateway, open_gateway
 from beamish.gateway.guest import serve_connection
 from beamish.gateway.statistics import GatewayStatistics
+from beamish.gateway.tls import TlsError, load_tls
 
-__all__ = ["Gateway", "GatewayConfig", "GatewayStatistics", "open_gateway", "serve_connection"]
+__all__ = [
+    "Gateway",
+    "GatewayConfig",
+    "GatewayStatistics",
+    "TlsError",
+    "load_tls",
+    "open_gateway",
+    "serve_connection",
+]

@@ -16,20 +16,39 @@ class Admission:
         self._by_address: Counter[str] = Counter()
         self.open = 0
 
-    def enter(self, address: str) -> int | None:
-        """Count a connection from `address`; or the HTTP status that refuses it, uncounted."""
+    def rebound(self, most: int, most_per_address: int) -> None:
+        """Other bounds from now on; what is open already stays."""
+        self._most = most
+        self._most_per_address = most_per_address
+
+    def enter(self, address: str | None) -> int | None:
+        """Count a connection from `address`; or the HTTP status that refuses it, uncounted.
+
+        None: a proxy's, whose client is not known yet and is claimed later.
+        """
         if self.open >= self._most:
             return 503
+        if address is not None and (refused := self.claim(address)) is not None:
+            return refused
+        self.open += 1
+        return None
+
+    def leave(self, address: str | None) -> None:
+        """A connection that entered is gone."""
+        self.open -= 1
+        if address is not None:
+            self.release(address)
+
+    def claim(self, address: str) -> int | None:
+        """Count one open connection for `address`; or the status that refuses it, uncounted."""
         key = address_group(address)
         if self._by_address[key] >= self._most_per_address and not self._exempt(address):
             return 429
-        self.open += 1
         self._by_address[key] += 1
         return None
 
-    def leave(self, address: str) -> None:
-        """A connection that entered is gone."""
-        self.open -= 1
+    def release(self, address: str) -> None:
+        """What was claimed is gone."""
         key = address_group(address)
         self._by_address[key] -= 1
         if self._by_address[key] <= 0:

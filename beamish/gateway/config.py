@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +21,11 @@ class GatewayConfig:
             besides loopback ones (`hosts`).
         max_connections: open at once, of any kind.
         max_per_address: open at once from one address.
+        trusted_proxies: networks (CIDR) whose `X-Forwarded-For` and `-Proto` are believed.
+        tls: the certificate; None serves without TLS.
+        max_handshakes: TLS handshakes under way at once; more connections are closed.
         loopback_exempt: whether addresses of the same machine are free of that bound.
-        head_timeout: for a request head to arrive as a whole.
+        head_timeout: for a request head to arrive as a whole, and for a TLS handshake.
         head_bytes, line_bytes: bounds of a request head and of its first line.
         idle_timeout: for the next request on an open HTTP connection.
         close_timeout: for the other side to answer a close.
@@ -34,6 +38,9 @@ class GatewayConfig:
     allowed_origins: tuple[str, ...] = ()
     max_connections: int = 20_000
     max_per_address: int = 64
+    trusted_proxies: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    max_handshakes: int = 1_000
     loopback_exempt: bool = True
     head_timeout: float = 10.0
     head_bytes: int = 8_192

@@ -12,7 +12,10 @@ that connection, is logged and counted in `statistics().faults`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+import ssl
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from inspect import isawaitable
 
 import trio
@@ -23,12 +26,14 @@ from beamish.gateway.admission import Admission
 from beamish.gateway.config import GatewayConfig
 from beamish.gateway.connection import BROKE_OFF, Connection
 from beamish.gateway.handshake import PATH, choose_codec
-from beamish.gateway.head import HeadRefused, read_head
+from beamish.gateway.head import HeadRefused, RequestHead, read_head
 from beamish.gateway.hosts import check_host, names_answered_to
 from beamish.gateway.http import HttpSide, send_error
 from beamish.gateway.pages import load_pages
+from beamish.gateway.proxies import TrustedProxies
 from beamish.gateway.statistics import GatewayStatistics
 from beamish.gateway.stream import DRAIN_BYTES, DRAIN_SECONDS, SLICE, GatewayStream, short_reason
+from beamish.gateway.tls import NoTls, shake_hands
 from beamish.gateway.tuning import drop_handshake
 from beamish.protocol.codec import Codec, codecs
 from beamish.protocol.errors import CloseCode, Refusal
@@ -46,6 +51,9 @@ SEND_BUFFER = 64 << 10
 """Bytes of each socket's send buffer. Bounded, so that very many connections cannot fill the
 kernel's memory, and so that a write to a slow reader gets on in small steps: that tells it from a
 write to somebody who does not read."""
+
+TURNED_AWAY_AT_ONCE = 256
+"""Connections above the bounds that hear why at the same time; more of them are only closed."""
 
 FORCED_CLOSE = 1.0
 """Seconds that connections get in `close` after their orderly time is over."""
@@ -69,12 +77,16 @@ class Gateway:
     ) -> None:
         """`host` as it was asked for, `addresses` those that it came to be."""
         shown = f"[{host}]" if ":" in host else host
+        tls = "" if config.tls is None else "s"
         self.address = (host, port)
-        self.http_url = f"http://{shown}:{port}/"
-        self.ws_url = f"ws://{shown}:{port}{PATH.decode()}"
+        self.http_url = f"http{tls}://{shown}:{port}/"
+        self.ws_url = f"ws{tls}://{shown}:{port}{PATH.decode()}"
         self._node = node
         self._config = config
+        self._addresses = tuple(addresses)
         self._names = names_answered_to(addresses, config.allowed_origins)
+        self._proxies = TrustedProxies(config.trusted_proxies)
+        self._turning_away = 0
         self._codecs = codecs(config.limits)
         self._http = HttpSide(load_pages(config.page), node.ready)
         self._admission = Admission(
@@ -95,6 +107,35 @@ class Gateway:
         self._statistics.connections = self._admission.open
         self._statistics.sessions = len(self._connections)
         return self._statistics
+
+    def reconfigure(
+        self,
+        *,
+        tls: ssl.SSLContext | None,
+        allowed_origins: tuple[str, ...],
+        trusted_proxies: tuple[str, ...],
+        max_connections: int,
+        max_per_address: int,
+    ) -> None:
+        """Take over other settings for what comes from now on; what is open goes on as it is.
+
+        Raises:
+            ValueError: a proxy's network is none, or TLS would begin or end: open a gateway anew.
+        """
+        if (tls is None) != (self._config.tls is None):
+            raise ValueError("TLS cannot be switched on or off on an open port")
+        proxies = TrustedProxies(trusted_proxies)
+        self._config = replace(
+            self._config,
+            tls=tls,
+            allowed_origins=allowed_origins,
+            trusted_proxies=trusted_proxies,
+            max_connections=max_connections,
+            max_per_address=max_per_address,
+        )
+        self._proxies = proxies
+        self._names = names_answered_to(self._addresses, allowed_origins)
+        self._admission.rebound(max_connections, max_per_address)
 
     def stop_accepting(self) -> None:
         """Close the listening sockets; open connections go on."""
@@ -156,46 +197,104 @@ class Gateway:
                 if connection.sweep(now, may_ping=pings < PINGS_PER_SWEEP):
                     pings += 1
 
-    async def _serve(self, stream: trio.SocketStream) -> None:
+    async def _serve(self, tcp: trio.SocketStream) -> None:
         """One TCP connection, from accept to close."""
         self._statistics.accepted += 1
         try:
-            address = str(stream.socket.getpeername()[0])
-            stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER)
+            peer = str(tcp.socket.getpeername()[0])
+            tcp.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER)
         except OSError:
-            await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(tcp)
             return
-        refused = self._admission.enter(address)
+        # A trusted proxy's connection counts for its client, who is not known before the head.
+        counted = None if self._proxies.trusts(peer) else peer
+        refused = self._admission.enter(counted)
         try:
-            try:
-                upgrade = None if refused else await self._until_upgrade(stream)
-                if upgrade is not None:
-                    await self._session(*upgrade, address)
-            except HeadRefused as refusal:
-                await self._answer(stream, refusal)
             if refused is not None:
-                await self._answer(stream, HeadRefused(refused, "too many connections"))
+                await self._turn_away(tcp, refused)
+            elif (stream := await self._secure(tcp)) is not None:
+                await self._converse(stream, peer)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            logger.debug("a connection from %s broke", address)
+            logger.debug("a connection from %s broke", peer)
         except Exception:
             self._statistics.faults += 1
-            logger.exception("a connection from %s ended by a fault", address)
+            logger.exception("a connection from %s ended by a fault", peer)
         finally:
             if refused is None:
-                self._admission.leave(address)
-            await trio.aclose_forcefully(stream)
+                self._admission.leave(counted)
+            await trio.aclose_forcefully(tcp)
 
-    async def _until_upgrade(self, stream: trio.SocketStream) -> tuple[GatewayStream, Codec] | None:
-        """Serve HTTP requests one after another; the stream and codec of one to upgrade.
+    async def _turn_away(self, tcp: trio.SocketStream, status: int) -> None:
+        """Refuse a connection above the bounds; in words where that is cheap."""
+        if self._config.tls is not None or self._turning_away >= TURNED_AWAY_AT_ONCE:
+            self._statistics.refused[status] += 1
+            return
+        self._turning_away += 1
+        try:
+            await self._answer(tcp, HeadRefused(status, "too many connections"))
+        finally:
+            self._turning_away -= 1
+
+    async def _secure(self, tcp: trio.SocketStream) -> trio.abc.HalfCloseableStream | None:
+        """The stream to speak HTTP on; None if the client does not come to speak TLS."""
+        context, statistics = self._config.tls, self._statistics
+        if context is None:
+            return tcp
+        if statistics.handshakes >= self._config.max_handshakes:
+            statistics.handshakes_refused += 1
+            return None
+        statistics.handshakes += 1
+        stream = None
+        try:
+            with trio.move_on_after(self._config.head_timeout):
+                stream = await shake_hands(tcp, context)
+        except NoTls:
+            text = f"this port speaks TLS: open {self.http_url}"
+            await self._answer(tcp, HeadRefused(400, text))
+        finally:
+            statistics.handshakes -= 1
+            statistics.handshakes_failed += stream is None
+        return stream
+
+    async def _converse(self, stream: trio.abc.HalfCloseableStream, peer: str) -> None:
+        """HTTP from the first head on, a session perhaps."""
+        try:
+            upgrade = await self._until_upgrade(stream, peer)
+            if upgrade is None:
+                return
+            below, codec, client = upgrade
+            if not self._proxies.trusts(peer):
+                await self._session(below, codec, client)
+                return
+            with self._claimed(client):
+                await self._session(below, codec, client)
+        except HeadRefused as refusal:
+            await self._answer(stream, refusal)
+
+    @contextmanager
+    def _claimed(self, client: str) -> Iterator[None]:
+        """Counts for the client behind a proxy; raises HeadRefused."""
+        refused = self._admission.claim(client)
+        if refused is not None:
+            raise HeadRefused(refused, "too many connections from your address")
+        try:
+            yield
+        finally:
+            self._admission.release(client)
+
+    async def _until_upgrade(
+        self, stream: trio.abc.HalfCloseableStream, peer: str
+    ) -> tuple[GatewayStream, Codec, str] | None:
+        """Serve HTTP requests one after another; stream, codec and client of one to upgrade.
 
         Raises:
             HeadRefused: the connection is to be ended with that answer.
         """
-        config = self._config
         received = b""
-        timeout = config.head_timeout
-        bounds = {"head_bytes": config.head_bytes, "line_bytes": config.line_bytes}
+        timeout = self._config.head_timeout
         while True:
+            config = self._config
+            bounds = {"head_bytes": config.head_bytes, "line_bytes": config.line_bytes}
             with trio.move_on_after(timeout) as reading:
                 head = await read_head(stream, received, **bounds)
             if reading.cancelled_caught:
@@ -206,9 +305,7 @@ class Gateway:
                 return None
             check_host(head, self._names)
             if head.path == PATH:
-                codec = choose_codec(head, self._codecs, config.allowed_origins)
-                budget = 2 * config.limits.frame_bytes + SLICE
-                return GatewayStream(stream, head.raw, head.rest, budget), codec
+                return self._upgrade(stream, head, peer)
             with trio.move_on_after(config.limits.write_timeout_ms / 1000) as writing:
                 again = await self._http.serve(stream, head)
             if writing.cancelled_caught:
@@ -219,7 +316,17 @@ class Gateway:
             received = head.rest
             timeout = config.idle_timeout
 
-    async def _answer(self, stream: trio.SocketStream, refusal: HeadRefused) -> None:
+    def _upgrade(
+        self, stream: trio.abc.HalfCloseableStream, head: RequestHead, peer: str
+    ) -> tuple[GatewayStream, Codec, str]:
+        config = self._config
+        secure = config.tls is not None or self._proxies.by_https(peer, head)
+        codec = choose_codec(head, self._codecs, config.allowed_origins, secure=secure)
+        budget = 2 * config.limits.frame_bytes + SLICE
+        below = GatewayStream(stream, head.raw, head.rest, budget)
+        return below, codec, self._proxies.client_of(peer, head)
+
+    async def _answer(self, stream: trio.abc.HalfCloseableStream, refusal: HeadRefused) -> None:
         """Refuse a connection by an HTTP answer, and end it."""
         self._statistics.refused[refusal.status] += 1
         retry_after = self._config.retry_after if refusal.status in (429, 503) else None
@@ -227,7 +334,7 @@ class Gateway:
             await send_error(stream, refusal.status, str(refusal), retry_after=retry_after)
             await self._finish_http(stream)
 
-    async def _finish_http(self, stream: trio.SocketStream) -> None:
+    async def _finish_http(self, stream: trio.abc.HalfCloseableStream) -> None:
         """End our side and drain a little, so that the answer is not lost to a reset."""
         with trio.move_on_after(DRAIN_SECONDS):
             await stream.send_eof()

@@ -17,9 +17,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def choose_codec(
-    head: RequestHead, codecs: Mapping[str, Codec], allowed_origins: Collection[str]
+    head: RequestHead,
+    codecs: Mapping[str, Codec],
+    allowed_origins: Collection[str],
+    *,
+    secure: bool = False,
 ) -> Codec:
-    """The codec for a proper upgrade request.
+    """The codec for a proper upgrade request; `secure`: it is known to have come by https.
 
     Raises:
         HeadRefused: 400, 403, 405 or 426, with a sentence for the client's author.
@@ -38,7 +42,7 @@ def choose_codec(
         raise HeadRefused(400, "Host must be a host name or address, and a port")
     if b"content-length" in head.fields or b"transfer-encoding" in head.fields:
         raise HeadRefused(400, "an upgrade has no body")
-    check_origin(head, allowed_origins)
+    check_origin(head, allowed_origins, secure=secure)
     for name in head.fields.get(b"sec-websocket-protocol", b"").split(b","):
         codec = codecs.get(name.strip().decode("latin-1"))
         if codec is not None:
@@ -46,10 +50,12 @@ def choose_codec(
     raise HeadRefused(400, f"offer one of the subprotocols {', '.join(sorted(codecs))}")
 
 
-def check_origin(head: RequestHead, allowed: Collection[str]) -> None:
+def check_origin(head: RequestHead, allowed: Collection[str], *, secure: bool = False) -> None:
     """Refuse pages of other hosts; programs, which send no Origin, pass.
 
-    The scheme is not compared: behind a proxy that ends TLS the node does not know its own.
+    Where the request is known to have come by https, so must the page have: anybody on the way can
+    write a page of the same host for http. Without TLS of our own, or the word of a trusted proxy,
+    the node does not know, and the scheme is not compared.
 
     Raises:
         HeadRefused: 403.
@@ -61,7 +67,7 @@ def check_origin(head: RequestHead, allowed: Collection[str]) -> None:
     if origin in (one.lower().rstrip("/") for one in allowed):
         return
     host = head.fields.get(b"host", b"").decode("latin-1").lower()
-    if not _same_host(origin, host):
+    if not _same_host(origin, host) or (secure and not origin.startswith("https:")):
         raise HeadRefused(403, f"pages of {given.decode('latin-1')[:200]!r} may not connect here")
 
 

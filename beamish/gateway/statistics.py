@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class GatewayStatistics:
-    """Counters since the start, except `connections` and `sessions`, which are open now.
+    """Counters since the start; `connections`, `sessions` and `handshakes` are those open now.
 
     Attributes:
         accepted: TCP connections.
@@ -19,6 +19,9 @@ class GatewayStatistics:
         rate_limited: commands refused for their rate.
         refused: connections refused before a session, by HTTP status.
         closed: ended WebSocket connections by close code; 1006 is one that broke off.
+        handshakes: TLS handshakes under way now.
+        handshakes_failed: of those that ended, the ones that came to nothing; `handshakes_refused`
+            were not begun, since there were too many.
         faults: connections that ended by an exception of ours.
     """
 
@@ -34,4 +37,7 @@ class GatewayStatistics:
     rate_limited: int = 0
     refused: Counter[int] = field(default_factory=Counter)
     closed: Counter[int] = field(default_factory=Counter)
+    handshakes: int = 0
+    handshakes_failed: int = 0
+    handshakes_refused: int = 0
     faults: int = 0

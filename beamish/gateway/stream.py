@@ -1,4 +1,4 @@
-"""The stream that trio-websocket gets: a TCP stream with a replayed head, bounds and a late close.
+"""The stream that trio-websocket gets, on TCP or TLS: a replayed head, bounds and a late close.
 
 What trio-websocket leaves open is closed here, through nothing but its public interface:
 
@@ -59,7 +59,7 @@ class GatewayStream(trio.abc.Stream):
 
     def __init__(
         self,
-        transport: trio.SocketStream,
+        transport: trio.abc.HalfCloseableStream,
         head: bytes,
         rest: bytes,
         budget: int,

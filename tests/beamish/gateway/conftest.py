@@ -128,6 +128,13 @@ async def read_all(stream: trio.SocketStream) -> bytes:
     return received
 
 
+async def until(condition) -> None:
+    """Wait until it holds, of something that tells nobody when it changes."""
+    with trio.fail_after(30):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
 OpenPort = Callable[..., AbstractAsyncContextManager[Port]]
 
 
