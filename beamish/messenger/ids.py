@@ -15,6 +15,9 @@ USER_STREAM = "u/"
 CONVERSATION_STREAM = "c/"
 MARKS_SUFFIX = "#marks"
 
+ACCOUNT_LANE = "@"
+"""What stands for a conversation's id in commands to the own account."""
+
 _USER = re.compile(r"[a-z0-9._-]{1,64}")
 _GROUP = re.compile(r"g:[a-z2-7]{24}")
 

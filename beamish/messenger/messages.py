@@ -219,11 +219,21 @@ class HintsTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class InboxPage(Request[tuple[int, tuple[dict[str, Any], ...], str | None]]):
-    """Conversations behind `after`, in order of id: `(inbox number, rows, next or None)`."""
+class InboxPage(Request["Page"]):
+    """At most `limit` conversations behind `after`, in order of id."""
 
     after: str | None
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a snapshot at inbox number `number`; the first page holds the account as well."""
+
+    number: int
+    rows: tuple[dict[str, Any], ...]
+    following: str | None
+    account: dict[str, Any] | None
 
 
 # -- to a session ----------------------------------------------------------------------------------

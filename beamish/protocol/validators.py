@@ -26,6 +26,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 DISPLAY_CHARACTERS = 64
 TITLE_CHARACTERS = 128
+STATUS_CHARACTERS = 140
 PASSWORD_CHARACTERS = (8, 256)
 DESCRIPTION_CHARACTERS = 512
 ROLES = ("owner", "admin", "member")
@@ -170,11 +171,31 @@ def text(value: Any, limits: Limits, field: str) -> str:
     return value
 
 
+def one_of(*names: str) -> Check:
+    """One of a few strings."""
+
+    def check(value: Any, _limits: Limits, field: str) -> str:
+        if type(value) is not str or value not in names:
+            raise bad_request(f"{field} must be {' or '.join(map(repr, names))}", field)
+        return value
+
+    return check
+
+
 def role(value: Any, _limits: Limits, field: str) -> str:
     """A role in a group."""
     if value not in ROLES:
         raise bad_request(f"{field} must be one of {', '.join(ROLES)}", field)
     return str(value)
+
+
+audience = one_of("everyone", "shared", "nobody")
+account_lane = one_of("@")
+
+
+def status(value: Any, _limits: Limits, field: str) -> str:
+    """What somebody says of themselves in one line; may be empty."""
+    return "" if value == "" else str(label(STATUS_CHARACTERS)(value, _limits, field))
 
 
 def versions(value: Any, _limits: Limits, field: str) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """What a device sees of an inbox record: the items of section 7 of `docs/protocol.md`.
 
-Rows about the account have no item. Records of logs are encoded once per codec and shared by all
+Of the rows about the account those have an item that a device's user may see changed elsewhere; the
+others have none. Records of logs are encoded once per codec and shared by all
 who receive them; only what is around them is made for each recipient.
 """
 
@@ -13,6 +14,9 @@ from typing import Any
 from beamish.messenger.streams.records import Record
 from beamish.messenger.users.account import Fields
 from beamish.protocol import Codec
+
+ACCOUNT_ITEMS = frozenset({"profile", "privacy", "settings"})
+"""Rows about the account that devices are told, under their own names."""
 
 
 def inbox_items(
@@ -53,7 +57,16 @@ def inbox_items(
             )
             for conversation, user, delivered, read in row["r"]
         ]
+    if kind in ACCOUNT_ITEMS:
+        return [codec.encode(_account_item(n, row))]
     return []
+
+
+def _account_item(n: int, row: Fields) -> Fields:
+    """A row of the account as it is, with the command that made it named as in records."""
+    told = {key: value for key, value in row.items() if key not in ("t", "c")}
+    caused = dict(zip(("device", "number", "tag"), row.get("c", ()), strict=False))
+    return {"n": n, "type": row["t"], **told, **caused}
 
 
 def _records_item(codec: Codec, n: int, ranged: Sequence[Any], log: tuple[Record, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""A session's numbered commands on their way: one lane for each conversation.
+"""A session's numbered commands on their way: one lane for each conversation, one for the account.
 
 Commands go to the conversation as asynchronous requests, so many are under way at once. When the
 conversation's actor dies, every command of the lane that has no answer is sent again, in order, to
@@ -9,19 +9,23 @@ which a client may repeat.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors import Answer, Busy, CallError, CallTimeout, Ref
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.ids import ACCOUNT_LANE
 from beamish.messenger.messages import LaneTurn
+from beamish.messenger.users.account_actions import AccountCommand
 
 if TYPE_CHECKING:
     from beamish.messenger.sessions.session import Session
 
 MAX_ATTEMPTS = 10
 ANSWER_TIMEOUT_S = 60.0
+
+AnyNumbered: TypeAlias = "Numbered | AccountCommand"
 
 
 class _Lane:
@@ -31,7 +35,7 @@ class _Lane:
         self.ref: Ref | None = None
         self.generation = 0
         self.attempts = 0
-        self.under_way: dict[int, tuple[int | None, Numbered]] = {}
+        self.under_way: dict[int, tuple[int | None, AnyNumbered]] = {}
 
 
 class Lanes:
@@ -47,7 +51,7 @@ class Lanes:
         """Whether any command has no answer yet."""
         return bool(self._lanes)
 
-    async def send(self, reply_id: int | None, conversation: str, command: Numbered) -> None:
+    async def send(self, reply_id: int | None, conversation: str, command: AnyNumbered) -> None:
         """Send a command to its conversation; the answer comes through `answered`."""
         lane = self._lanes.get(conversation)
         if lane is None:
@@ -66,17 +70,18 @@ class Lanes:
 
     async def _open(self, conversation: str, lane: _Lane) -> None:
         directory = self._actor.environment.directory
+        kind, key = "conversation", conversation
+        if conversation == ACCOUNT_LANE:
+            kind, key = "user", self._actor.user
         try:
-            lane.ref = directory.find("conversation", conversation) or await directory.activate(
-                "conversation", conversation
-            )
+            lane.ref = directory.find(kind, key) or await directory.activate(kind, key)
         except CallError:
             self._failed(conversation, lane)
             return
         for serial, (_, command) in list(lane.under_way.items()):
             self._request(conversation, lane, serial, command)
 
-    def _request(self, conversation: str, lane: _Lane, serial: int, command: Numbered) -> None:
+    def _request(self, conversation: str, lane: _Lane, serial: int, command: AnyNumbered) -> None:
         assert lane.ref is not None
         tag = ("lane", conversation, lane.generation, serial)
         self._actor.request(lane.ref, command, tag, timeout=ANSWER_TIMEOUT_S)

@@ -22,6 +22,7 @@ from beamish.messenger.streams.records import Record
 from beamish.messenger.streams.stream_writer import Proposal
 from beamish.messenger.streams.visibility import visible_ranges
 from beamish.messenger.users.account import Fields
+from beamish.messenger.users.account_actions import Written
 from beamish.messenger.users.state import (
     MAX_MARKS,
     Held,
@@ -38,7 +39,7 @@ MAX_CATCH_UP = 2_048
 MAX_RANGES_IN_ROW = 1
 """Ranges in one inbox record."""
 
-AccountChange = Callable[[UserState], "list[Fields] | Refusal"]
+AccountChange = Callable[[UserState], "Written | Refusal"]
 Question = Callable[[UserState], object]
 Replies = list["ReplyTo[Any]"]
 
@@ -167,13 +168,14 @@ class Batch:
 
     def decide(self, state: UserState) -> Proposal | None:
         """The records of this batch against the committed state; None when there are none."""
-        rows: list[Fields] = self._decide_account(state) if self._accounts else []
+        changed = self._decide_account(state) if self._accounts else NOTHING_WRITTEN
+        rows: list[Fields] = list(changed.records)
         ranges = self._decide_ranges(state) if self._notices else []
         rows += [
             {"t": "ranges", "r": ranges[at : at + MAX_RANGES_IN_ROW]}
             for at in range(0, len(ranges), MAX_RANGES_IN_ROW)
         ]
-        pending = False
+        pending = changed.owes
         acked = self.acked if self.with_acks or self._reads else 0
         if acked > state.acked or self._reads:
             marks = state.propose_marks(acked, self._reads or {}, ranges, self._seen)
@@ -188,13 +190,13 @@ class Batch:
             return None
         return Proposal(tuple([bytes(msgpack.packb(row)) for row in rows]), pending)
 
-    def _decide_account(self, state: UserState) -> list[Fields]:
+    def _decide_account(self, state: UserState) -> Written:
         assert self._accounts is not None
         decided = self._accounts[0][0](state)
         if isinstance(decided, Refusal):
             self._account_answer = decided
-            return []
-        self._account_answer = True
+            return NOTHING_WRITTEN
+        self._account_answer = decided.answer
         return decided
 
     @staticmethod
@@ -262,3 +264,4 @@ class Batch:
 
 
 _NOTHING = Held()
+NOTHING_WRITTEN = Written([])

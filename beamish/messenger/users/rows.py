@@ -1,4 +1,4 @@
-"""A user's conversations as rows of a snapshot page.
+"""A user's conversations as rows of a snapshot page, and the account as the first page tells it.
 
 A receipt may be told before the first range of its conversation: the author's own inbox is served
 like any other, perhaps later. Such a row (`last` is 0) cannot say what the conversation is; the
@@ -9,18 +9,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from beamish.messenger.messages import Description
+from beamish.messenger.messages import Description, Page
 from beamish.messenger.users.state import UserState
 
 
-def conversation_rows(
-    state: UserState, after: str | None, limit: int
-) -> tuple[int, tuple[dict[str, Any], ...], str | None]:
-    """`(inbox number, rows, next)`: at most `limit` conversations with ids behind `after`."""
+def snapshot_page(state: UserState, after: str | None, limit: int) -> Page:
+    """At most `limit` conversations with ids behind `after`."""
     names = sorted(c for c in state.conversations if after is None or c > after)
     page = names[:limit]
     rows = tuple(_row(state, conversation) for conversation in page)
-    return state.version, rows, page[-1] if len(names) > limit else None
+    following = page[-1] if len(names) > limit else None
+    return Page(state.version, rows, following, account_map(state) if after is None else None)
+
+
+def account_map(state: UserState) -> dict[str, Any]:
+    """The account as its own devices see it."""
+    account = state.account
+    return {
+        "display": account.display,
+        "status": account.status,
+        "privacy": account.privacy._asdict(),
+    }
 
 
 def _row(state: UserState, conversation: str) -> dict[str, Any]:
@@ -38,6 +47,7 @@ def _row(state: UserState, conversation: str) -> dict[str, Any]:
         "delivered": held.levels.delivered,
         "read": held.levels.read,
         "unread": held.unread.total,
+        **held.shown._asdict(),
         "receipts": [
             {"user": user, "delivered": levels.delivered, "read": levels.read}
             for user, levels in (held.receipts or {}).items()

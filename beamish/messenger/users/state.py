@@ -8,6 +8,7 @@ devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
                       ordinal, at], ...]
     marks        a: inbox number acknowledged, m: [[conversation, delivered, read, unread], ...]
     receipts     r: [[conversation, user or nil, delivered, read], ...]
+    settings     conversation, muted_until, archived, pinned; `c` and `at` as in `account`
 
 and those of the account, see `account`.
 
@@ -73,12 +74,23 @@ class Range(NamedTuple):
     at: int
 
 
+class Shown(NamedTuple):
+    """How the user wants a conversation shown: muted until when (ms UTC), archived, pinned."""
+
+    muted_until: int = 0
+    archived: bool = False
+    pinned: bool = False
+
+
+AS_IT_COMES = Shown()
+
+
 class Held:
     """What a user holds of one conversation."""
 
     __slots__ = (
         "at", "held", "joined", "kind", "levels", "marked_at", "open", "ordinal", "receipts",
-        "role", "title", "unread",
+        "role", "shown", "title", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -94,6 +106,7 @@ class Held:
         self.marked_at = 0
         self.unread = Unread()
         self.receipts: dict[str | None, Levels] | None = None
+        self.shown = AS_IT_COMES
 
 
 class UserState:
@@ -233,7 +246,7 @@ class UserState:
             "conversations": [
                 [c, h.held, h.role, h.joined, h.kind, h.title, h.open, h.ordinal, h.at, *h.levels,
                  h.marked_at, h.unread.dump(),
-                 [[u, *r] for u, r in (h.receipts or {}).items()]]
+                 [[u, *r] for u, r in (h.receipts or {}).items()], list(h.shown)]
                 for c, h in self.conversations.items()
             ],
         }  # fmt: skip
@@ -262,6 +275,8 @@ class UserState:
             held.levels, held.marked_at = Levels(row[9], row[10]), row[11]
             held.unread = Unread.load(row[12]) if young else _unread_of_form_1(row[12])
             held.receipts = {user: Levels(d, r) for user, d, r in row[13]} or None
+            # Absent where an older version wrote.
+            held.shown = Shown(*row[14]) if len(row) > 14 else AS_IT_COMES
         return state
 
     def _ranges(self, fields: Fields) -> None:
@@ -297,11 +312,17 @@ class UserState:
             if len(held.receipts) > MAX_RECEIPTS:
                 del held.receipts[next(iter(held.receipts))]
 
+    def _settings(self, fields: Fields) -> None:
+        shown = Shown(fields["muted_until"], fields["archived"], fields["pinned"])
+        self.conversation(fields["conversation"]).shown = shown
+        self.account.note_command(self.version, fields)
+
 
 _APPLY = {
     "ranges": UserState._ranges,
     "marks": UserState._marks,
     "receipts": UserState._receipts,
+    "settings": UserState._settings,
 }
 
 

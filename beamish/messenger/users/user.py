@@ -9,7 +9,6 @@ It pushes nothing to clients. It hints its sessions at new records; they hand th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ import trio
 from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
+from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import user_stream
@@ -25,11 +25,11 @@ from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.watcher import Watcher
 from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.messenger.streams.stream_writer import StreamWriter
-from beamish.messenger.users.account import Fields
-from beamish.messenger.users.batch import Batch
+from beamish.messenger.users.account_actions import AccountCommand, Written, decide
+from beamish.messenger.users.batch import AccountChange, Batch
 from beamish.messenger.users.devices import new_device, registration, without
 from beamish.messenger.users.marks_debt import MarksDebt
-from beamish.messenger.users.rows import conversation_rows
+from beamish.messenger.users.rows import snapshot_page
 from beamish.messenger.users.state import Levels, UserState
 
 ACK_INTERVAL_S = 1.0
@@ -186,6 +186,13 @@ class User(Actor):
         """Forget a device."""
         return self._account(lambda state: without(state.account, message.device))
 
+    @on(AccountCommand)
+    def account_command(self, command: AccountCommand) -> NoReply | Result | Refusal:
+        """A numbered command of the account's lane."""
+        self.environment.faults.passing("user", "before handling")
+        now = self.environment.now_ms()
+        return self._account(lambda state: decide(state, command, now))
+
     @on(m.AccountOf)
     def account_of(self, _message: m.AccountOf) -> NoReply | m.Account | None:
         """The account, after a look at the journal."""
@@ -201,12 +208,10 @@ class User(Actor):
         return self._later()
 
     @on(m.InboxPage)
-    def inbox_page(
-        self, message: m.InboxPage
-    ) -> NoReply | tuple[int, tuple[dict[str, Any], ...], str | None]:
+    def inbox_page(self, message: m.InboxPage) -> NoReply | m.Page:
         """A page of conversations, after a look at the journal."""
         self._next.question(
-            lambda state: conversation_rows(state, message.after, message.limit), self.reply_to()
+            lambda state: snapshot_page(state, message.after, message.limit), self.reply_to()
         )
         return self._later()
 
@@ -221,7 +226,7 @@ class User(Actor):
         self._next.question(look, self.reply_to())
         return self._later()
 
-    def _account(self, change: Callable[[UserState], list[Fields] | Refusal]) -> NoReply:
+    def _account(self, change: AccountChange) -> NoReply:
         self._next.account(change, self.reply_to())
         return self._later()
 
@@ -231,7 +236,7 @@ class User(Actor):
         if now - used >= SEEN_STEP_MS:
             seen = {"t": "seen", "device": device, "at": now}
             self._next.account(
-                lambda state: [seen] if device in state.account.devices else [], None
+                lambda state: Written([seen] if device in state.account.devices else []), None
             )
             self._later()
 
@@ -310,6 +315,8 @@ class User(Actor):
 
     def _hint(self, batch: Batch) -> None:
         rows = batch.committed
+        if any(row["t"] == "profile" for row in rows):
+            self.environment.profiles.put(self.user, self.state.account.display)
         if self._sessions:
             hint = m.NewInbox(self.state.version - len(rows) + 1, rows, batch.logs())
             for session, watcher in self._sessions.items():

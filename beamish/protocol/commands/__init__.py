@@ -1,5 +1,11 @@
 """The commands of the protocol as typed values, and `parse`, which makes them of decoded items."""
 
+from beamish.protocol.commands.account import (
+    OnAccount,
+    SetConversation,
+    SetPrivacy,
+    SetProfile,
+)
 from beamish.protocol.commands.command import (
     Command,
     InConversation,
@@ -77,6 +83,7 @@ __all__ = [
     "Logout",
     "Marks",
     "Numbered",
+    "OnAccount",
     "Ping",
     "Read",
     "Register",
@@ -84,8 +91,11 @@ __all__ = [
     "Resume",
     "RevokeLink",
     "Send",
+    "SetConversation",
     "SetInfo",
     "SetPermissions",
+    "SetPrivacy",
+    "SetProfile",
     "SetRole",
     "SetSlowMode",
     "SnapshotPage",

@@ -11,7 +11,16 @@ from typing import Any
 
 from beamish.protocol import validators
 from beamish.protocol.codec import Item
-from beamish.protocol.commands import groups, inbox, login, membership, messages, people, reading
+from beamish.protocol.commands import (
+    account,
+    groups,
+    inbox,
+    login,
+    membership,
+    messages,
+    people,
+    reading,
+)
 from beamish.protocol.commands.command import Command
 from beamish.protocol.errors import ErrorCode, Refusal
 from beamish.protocol.limits import DEFAULT_LIMITS, MAX_INTEGER, Limits
@@ -22,7 +31,7 @@ VERSIONS = (1,)
 
 COMMANDS: dict[str, type[Command]] = {
     kind.name: kind
-    for module in (groups, inbox, login, membership, messages, people, reading)
+    for module in (account, groups, inbox, login, membership, messages, people, reading)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Command) and hasattr(kind, "name")
 }

@@ -166,7 +166,7 @@ class Talker:
 
     def _apply(self, item):
         self.items.append(item)
-        conversation = item["conversation"]
+        conversation = item.get("conversation")
         if item["type"] == "records":
             log = self.records.setdefault(conversation, {})
             for record in item["records"]:

@@ -56,6 +56,9 @@ async def test_a_receipt_that_comes_before_the_first_range_makes_a_whole_row(
             "delivered": 0,
             "read": 0,
             "unread": 0,
+            "muted_until": 0,
+            "archived": False,
+            "pinned": False,
         }
         end()
         await alice.until(lambda: alice.texts(conversation) == ["hello"])

@@ -84,7 +84,7 @@ def test_the_page_is_read_as_meant():
     assert set(RECORDS) == {"message"} | membership | agreements
     assert RECORDS["create"] == ({"kind", "title", "open", "members"}, set())
     assert RECORDS["leave"] == (set(), {"owner"})
-    assert set(ITEMS) == {"records", "marks", "receipt"}
+    assert set(ITEMS) == {"records", "marks", "receipt"} | {"profile", "privacy", "settings"}
     assert ok_of("send") == ({"conversation", "n", "ordinal", "at"}, set())
     assert ok_of("marks") == ({"members", "user", "delivered", "read"}, set())
     assert snapshot_row()[1] == {"role", "ordinal", "at"}
@@ -180,10 +180,22 @@ async def agreements(owner, group, ok):
         ok[command] = await owner.number(command, group, number, **fields)
 
 
+async def own_things(talker, conversation, ok):
+    """All that a user's devices agree on; the replies go to `ok`."""
+    steps = [
+        ("set_profile", {"status": "at sea"}),
+        ("set_privacy", {"last_seen": "shared"}),
+        ("set_conversation", {"target": conversation, "pinned": True}),
+    ]
+    for number, (command, fields) in enumerate(steps, 1):
+        ok[command] = await talker.number(command, "@", number, **fields)
+
+
 async def test_records_items_and_replies_are_as_documented(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob = await noting(world, "alice"), await noting(world, "bob")
         group, ok = await everything(alice, bob)
+        await own_things(bob, group, ok)
         first = await alice.number("send", DIRECT, 1, text="hi")
         await bob.until(lambda: bob.texts(DIRECT) == ["hi"])
         await bob.ask("read", conversation=DIRECT, upto=first["n"])
@@ -235,7 +247,8 @@ async def test_snapshots_and_questions_are_as_documented(make_world, autojump_cl
         await trio.sleep(5)
         for talker in (alice, bob):
             page = await talker.ask("snapshot")
-            check(page, ({"epoch", "number", "conversations"}, {"next"}), "snapshot")
+            check(page, ({"epoch", "number", "conversations"}, {"next", "account"}), "snapshot")
+            check(page["account"], ({"display", "status", "privacy"}, set()), "account")
             for row in page["conversations"]:
                 check(row, snapshot_row(), "row")
                 for receipt in row["receipts"]:

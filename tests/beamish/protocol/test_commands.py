@@ -30,6 +30,7 @@ from beamish.protocol import (
 GROUP = "g:" + "a2" * 12
 NUMBERED = {"number": 1, "tag": "Zk3v9QpL0aXw"}
 IN_GROUP = {"conversation": GROUP, **NUMBERED}
+ON_ACCOUNT = {"conversation": "@", **NUMBERED}
 
 PROPER = [
     {"command": "hello", "versions": [1]},
@@ -73,6 +74,12 @@ PROPER = [
     {"command": "revoke_link", "link": "i" * 16, **IN_GROUP},
     {"command": "ban", "user": "bob", **IN_GROUP},
     {"command": "unban", "user": "bob", **IN_GROUP},
+    {"command": "set_profile", "display": "Alice", "status": "at sea", **ON_ACCOUNT},
+    {"command": "set_profile", "status": "", **ON_ACCOUNT},
+    {"command": "set_privacy", "last_seen": "shared", "read_marks": False, **ON_ACCOUNT},
+    {"command": "set_conversation", "target": GROUP, "muted_until": 0, **ON_ACCOUNT},
+    {"command": "set_conversation", "target": GROUP, "archived": True, **ON_ACCOUNT},
+    {"command": "set_conversation", "target": GROUP, "pinned": True, **ON_ACCOUNT},
     {"command": "read", "conversation": GROUP, "upto": 3},
     {"command": "history", "conversation": GROUP},
     {"command": "history", "conversation": GROUP, "before": 9, "limit": 200},

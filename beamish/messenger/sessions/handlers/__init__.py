@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from beamish.messenger.sessions.handlers import inbox, numbered, people, reading
+from beamish.messenger.sessions.handlers import account, inbox, numbered, people, reading
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TABLE: dict[type[Command], tuple[type[Handlers], Handler]] = {
     command: (group, handler)
     for group, handlers in (
+        (account.AccountHandlers, account.HANDLERS),
         (inbox.InboxHandlers, inbox.HANDLERS),
         (numbered.NumberedHandlers, numbered.HANDLERS),
         (people.PeopleHandlers, people.HANDLERS),

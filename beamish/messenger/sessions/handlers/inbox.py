@@ -37,14 +37,17 @@ class InboxHandlers(Handlers):
     async def snapshot(self, command: p.SnapshotPage) -> bytes:
         """A page of the user's conversations."""
         limit = self._actor.environment.settings.limits.snapshot_rows
-        number, rows, following = await self._actor.ask_user(m.InboxPage(command.after, limit))
+        page = await self._actor.ask_user(m.InboxPage(command.after, limit))
         info = await self._actor.feed.describe()
-        rows = tuple([row if row["last"] else await self._completed(row) for row in rows])
+        rows = [row if row["last"] else await self._completed(row) for row in page.rows]
         codec = self._actor.codec
-        encoded = fitting(map(codec.encode, rows), self._room)
+        told = {"epoch": codec.encode(info.epoch), "number": codec.encode(page.number)}
+        if page.account is not None:
+            told["account"] = codec.encode(page.account)
+        encoded = fitting(map(codec.encode, rows), self._room - len(told.get("account", b"")))
+        following = page.following
         if len(encoded) < len(rows):
             following = rows[len(encoded) - 1]["conversation"]
-        told = {"epoch": codec.encode(info.epoch), "number": codec.encode(number)}
         told["conversations"] = codec.array(encoded)
         return codec.map(told if following is None else {**told, "next": codec.encode(following)})
 

@@ -50,7 +50,8 @@ class NumberedHandlers(Handlers):
             raise p.Refusal("bad_request", "you are a member anyway: leave yourself out")
         members = tuple([(user, await self._display_of(user)) for user in command.members])
         conversation = group_id(actor.user, actor.device, command.tag)
-        action = CreateGroup(command.title, command.open, actor.display, members)
+        display = await self._display_of(actor.user)
+        action = CreateGroup(command.title, command.open, display, members)
         await self._go(command, conversation, action)
 
     async def _go(self, command: p.Numbered, conversation: str, action: Action) -> None:
@@ -65,7 +66,7 @@ class NumberedHandlers(Handlers):
         if pair is not None and self._actor.user in pair:
             peer = pair[0] if pair[1] == self._actor.user else pair[1]
             displays = (
-                (self._actor.user, self._actor.display),
+                (self._actor.user, await self._display_of(self._actor.user)),
                 (peer, await self._display_of(peer)),
             )
         return SendText(command.text, displays)
@@ -76,7 +77,7 @@ class NumberedHandlers(Handlers):
 
     async def join(self, command: p.Join) -> Action:
         """Membership of an open group."""
-        return Join(self._actor.display, command.link)
+        return Join(await self._display_of(self._actor.user), command.link)
 
     async def leave(self, _command: p.Leave) -> Action:
         """The end of one's own membership."""
