@@ -410,6 +410,7 @@ def open_guest_system(
     seed: int | None = None,
     stop_timeout: float = STOP_TIMEOUT_S,
     tune_collector: bool = False,
+    debug: bool | None = None,
 ) -> AbstractAsyncContextManager[Bridge]:
     """Open a system in the running asyncio loop for the duration of the block.
 
@@ -424,6 +425,7 @@ def open_guest_system(
             "seed": seed,
             "stop_timeout": stop_timeout,
             "tune_collector": tune_collector,
+            "debug": debug,
         }
     )
 

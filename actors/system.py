@@ -50,6 +50,7 @@ from actors.scheduling.driver import Tasks
 from actors.scheduling.protection import protect
 from actors.scheduling.run_state import run_state
 from actors.scheduling.scheduler import Scheduler
+from actors.scheduling.threads import is_debug
 from actors.scheduling.waits import wait_for
 from actors.upgrading.upgrade import UPGRADE_TIMEOUT_S, UpgradeReport, change_code, upgrade
 
@@ -99,6 +100,7 @@ class System(Inspection):
             AlreadyStarted: the name is taken.
             SystemStopped: the system has stopped.
         """
+        self._scheduler.check_thread()
         return await start(self._scheduler, cls, args, kwargs, name=name)
 
     def whereis(self, name: Hashable) -> LocalRef | None:
@@ -313,6 +315,7 @@ async def open_system(
     deterministic: bool | None = None,
     stop_timeout: float = STOP_TIMEOUT_S,
     tune_collector: bool = False,
+    debug: bool | None = None,
 ) -> AsyncIterator[System]:
     """Open a system of actors for the duration of the block.
 
@@ -324,6 +327,8 @@ async def open_system(
         tune_collector: adapt Python's garbage collector to very many actors while the system is
             open (see `actors.scheduling.collector`); it is the process's, hence off by default.
         stop_timeout: seconds for the orderly stop; then everything is killed.
+        debug: have every use of a ref in another thread raise, not only those that are found at no
+            cost (see `actors.scheduling.threads`). Default: whether Python runs with ``-X dev``.
     """
     _trio_internals.check()
     if deterministic is None:
@@ -335,6 +340,7 @@ async def open_system(
         trio_clock(),
         stopwatch(deterministic=deterministic),
         counted=deterministic,
+        debug=is_debug(debug),
     )
     body = trio.CancelScope()
     system = scheduler.system = System(scheduler, Random(seed), body)  # noqa: S311 - not for secrets
