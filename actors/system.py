@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterato
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 import trio
 
@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from actors.observing.reports import Report
     from actors.ref import LocalRef, Ref
 
+P = ParamSpec("P")
+
 STOP_TIMEOUT_S = 10.0
 KILL_TIMEOUT_S = 2.0
 """After the stop timeout: time for killed actors to unwind, before they are reported and closed."""
@@ -90,10 +92,19 @@ class System(Inspection):
         """Whether the orderly stop has begun."""
         return self._stopping
 
+    @overload
     async def spawn(
-        self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any
-    ) -> LocalRef:
+        self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs
+    ) -> LocalRef: ...
+    @overload
+    async def spawn(
+        self, cls: type[Actor], *args: Any, name: Hashable, **kwargs: Any
+    ) -> LocalRef: ...
+    async def spawn(self, cls: Any, *args: Any, name: Any = None, **kwargs: Any) -> LocalRef:
         """Start an actor without a parent; returns when its ``init`` has run.
+
+        Type checkers compare the arguments with the class's own ``__init__``, but not beside
+        ``name=``: Python's types have no way to say both.
 
         Raises:
             StartFailed: its construction or ``init`` failed.
