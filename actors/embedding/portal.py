@@ -29,7 +29,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from actors.messages import Request
     from actors.system import System
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_WAITING: Final = 10_000
@@ -125,11 +124,7 @@ class Portal:
             self._wait(future, lambda future: _settle(future, None, None), [])
         self._post(partial(target.cast, message))
 
-    @overload
-    def spawn(self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs) -> LocalRef: ...
-    @overload
-    def spawn(self, cls: type[Actor], *args: Any, name: Hashable, **kwargs: Any) -> LocalRef: ...
-    def spawn(self, cls: Any, *args: Any, name: Any = None, **kwargs: Any) -> LocalRef:
+    def spawn(self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any) -> LocalRef:
         """Start an actor without a parent; see `System.spawn`."""
         return self.run(partial(self._scheduler.system.spawn, cls, *args, name=name, **kwargs))
 

@@ -60,20 +60,42 @@ class Client:
 
     # -- sending --------------------------------------------------------------------------------
 
-    async def send(self, conversation: str, text: str) -> Sent:
+    async def send(
+        self,
+        conversation: str,
+        text: str,
+        *,
+        reply: int | None = None,
+        mentions: Iterable[str] = (),
+        action: bool = False,
+    ) -> Sent:
         """Send a message and wait until a node has it on disk.
+
+        Args:
+            conversation: its id.
+            text: what is said.
+            reply: record number of the message that this one answers.
+            mentions: users whom it mentions; those who are no members are left out.
+            action: whether it says what its author does ("/me").
 
         Raises:
             NotAllowed: this user is not a member.
-            NotFound: there is no such conversation, or no such user to talk to.
+            NotFound: there is no such conversation, user to talk to, or message to answer.
             BadRequest: the text is empty or too long; no number is used.
             ClientError: the client ended.
         """
-        fields = {"conversation": conversation, "text": self._checked(text)}
+        fields = self._message(conversation, text, reply, mentions, action=action)
         return await self._waiting(conversation, "send", fields, sent_from)
 
     def send_nowait(
-        self, conversation: str, text: str, *, on_done: OnDone[Sent] | None = None
+        self,
+        conversation: str,
+        text: str,
+        *,
+        reply: int | None = None,
+        mentions: Iterable[str] = (),
+        action: bool = False,
+        on_done: OnDone[Sent] | None = None,
     ) -> PendingCommand[Sent]:
         """Put a message on its way and return at once.
 
@@ -81,7 +103,7 @@ class Client:
             OutboxFull: 64 commands of the conversation, or too many in all, are unanswered.
             BadRequest: the text is empty or too long.
         """
-        fields = {"conversation": conversation, "text": self._checked(text)}
+        fields = self._message(conversation, text, reply, mentions, action=action)
         return self._at_once(conversation, "send", fields, sent_from, on_done)
 
     async def create_group(
@@ -365,6 +387,25 @@ class Client:
         self._core.fail(ClientClosed("the device was logged out: log in with a password"))
 
     # -- inside ---------------------------------------------------------------------------------
+
+    def _message(
+        self,
+        conversation: str,
+        text: str,
+        reply: int | None,
+        mentions: Iterable[str],
+        *,
+        action: bool,
+    ) -> dict[str, Any]:
+        fields: dict[str, Any] = {"conversation": conversation, "text": self._checked(text)}
+        if reply is not None:
+            fields["reply"] = reply
+        named = list(mentions)
+        if named:
+            fields["mentions"] = named
+        if action:
+            fields["action"] = True
+        return fields
 
     def _checked(self, text: str) -> str:
         size = len(text.encode(errors="surrogatepass"))

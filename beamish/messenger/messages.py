@@ -145,11 +145,20 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkRead(Request[tuple[int, int] | Refusal]):
-    """Raise the read mark; answered with the mark and the unread count that then hold."""
+class MarkRead(Request["ReadState | Refusal"]):
+    """Raise the read mark; answered with the mark and the counts that then hold."""
 
     conversation: str
     upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """A read mark, the unread messages above it, and how many of those mention the user."""
+
+    read: int
+    unread: int
+    mentions: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Limits:
     unanswered: int = 64
     members: int = 1_024
     receipts_each: int = 32
+    mentions: int = 32
     devices: int = 64
     inbox: int = 10_000
     fetch_items: int = 500

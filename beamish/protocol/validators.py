@@ -207,18 +207,27 @@ def versions(value: Any, _limits: Limits, field: str) -> tuple[int, ...]:
     return tuple(value)
 
 
-def users(value: Any, limits: Limits, field: str) -> tuple[str, ...]:
-    """Distinct user names."""
-    if type(value) is not list:
-        raise bad_request(f"{field} must be an array of user names", field)
-    if len(value) > limits.array:
-        raise Refusal(
-            ErrorCode.TOO_LARGE,
-            f"{field} has more than {limits.array} names",
-            field=field,
-            limit=limits.array,
-        )
-    names = tuple(user(name, limits, field) for name in value)
-    if len(set(names)) != len(names):
-        raise bad_request(f"{field} must name each user once", field)
-    return names
+def distinct_users(most: Callable[[Limits], int]) -> Check:
+    """Distinct user names, at most as many as a limit says."""
+
+    def check(value: Any, limits: Limits, field: str) -> tuple[str, ...]:
+        if type(value) is not list:
+            raise bad_request(f"{field} must be an array of user names", field)
+        limit = most(limits)
+        if len(value) > limit:
+            raise Refusal(
+                ErrorCode.TOO_LARGE,
+                f"{field} has more than {limit} names",
+                field=field,
+                limit=limit,
+            )
+        names = tuple(user(name, limits, field) for name in value)
+        if len(set(names)) != len(names):
+            raise bad_request(f"{field} must name each user once", field)
+        return names
+
+    return check
+
+
+users = distinct_users(lambda limits: limits.array)
+mentions = distinct_users(lambda limits: limits.mentions)

@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from beamish.replay.plan import Plan
+from beamish.replay.plan import Plan, shown
 
 ODD_LIMIT = 10_000
 """Hand-overs that contradict `canon` are kept one by one up to here, beyond it only counted."""
@@ -80,7 +80,7 @@ class Reader:
                 self.out_of_order += 1
             if record["type"] != "message":
                 continue
-            by, text = record["by"], record["text"]
+            by, text = record["by"], shown(record["text"], action="action" in record)
             first = conversation.canon.get(n)
             if first is None:
                 conversation.canon[n] = (by, text)

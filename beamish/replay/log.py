@@ -3,7 +3,7 @@
 A log is one line a record, in the form that IRC clients write:
 
     [HH:MM] <nick> text                            a message
-    [HH:MM]  * nick text                           an action, played as the message "/me text"
+    [HH:MM]  * nick text                           an action, played as an action message
     === nick [host]  has joined #channel
     === nick [host]  has left #channel [reason]
     === nick is now known as other
@@ -18,7 +18,7 @@ Rules, where the form alone leaves a choice:
 - Nicks may hold spaces and may end in one. In an action the nick is the longest nick that the log
   shows elsewhere and that a space or the line's end follows, otherwise the first word. Spaces at
   the end of a line do not belong to the new name of a nick change.
-- A message without any text is played as one space, since nothing cannot be sent.
+- A message or an action without any text is played as one space, since nothing cannot be sent.
 - Lines without a time belong to the minute of the line before. A clock that goes back by more
   than an hour's worth of midnight was set back: such a line is one minute after the one before.
 """
@@ -47,6 +47,7 @@ class Said:
     minute: int
     nick: str
     text: str
+    action: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +139,17 @@ class _Clock:
         return self.minute
 
 
-def _parse(text: str, clock: _Clock, spaced: list[str]) -> Line | None:
-    if said := _SAID.fullmatch(text):
+def _parse(line: str, clock: _Clock, spaced: list[str]) -> Line | None:
+    if said := _SAID.fullmatch(line):
         return Said(clock.tick(said[1], said[2]), said[3], said[4] or " ")
-    if acted := _ACTED.fullmatch(text):
-        nick, action = _split_action(acted[3], spaced)
-        return Said(clock.tick(acted[1], acted[2]), nick, action)
-    if joined := _JOINED.fullmatch(text):
+    if acted := _ACTED.fullmatch(line):
+        nick, text = _split_action(acted[3], spaced)
+        return Said(clock.tick(acted[1], acted[2]), nick, text or " ", action=True)
+    if joined := _JOINED.fullmatch(line):
         return Joined(clock.minute, joined[1])
-    if left := _LEFT.fullmatch(text):
+    if left := _LEFT.fullmatch(line):
         return Left(clock.minute, left[1])
-    if renamed := _RENAMED.fullmatch(text):
+    if renamed := _RENAMED.fullmatch(line):
         return Renamed(clock.minute, renamed[1], renamed[2])
     return None
 
@@ -159,7 +160,7 @@ def _split_action(rest: str, spaced: list[str]) -> tuple[str, str]:
             break
     else:
         nick = rest.split(" ", 1)[0]
-    return nick, "/me" + rest[len(nick) :]
+    return nick, rest[len(nick) :].removeprefix(" ")
 
 
 def _nicks_with_spaces(texts: Iterable[str]) -> list[str]:

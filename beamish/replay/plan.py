@@ -82,6 +82,17 @@ class Message:
     conversation: int
     position: int
     due: float
+    action: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What tells it from others of its sender."""
+        return shown(self.text, action=self.action)
+
+
+def shown(text: str, *, action: bool) -> str:
+    """The text of a message as IRC clients write it, where actions differ from what is said."""
+    return "/me " + text if action else text
 
 
 @dataclass(slots=True)
@@ -219,12 +230,14 @@ class _Builder:
         self.plan.conversations.append(Conversation(name, pair))
         return len(self.plan.conversations) - 1
 
-    def message(self, sender: int, text: str, conversation: int, due: float) -> int:
+    def message(self, sender: int, said: Said, conversation: int, due: float) -> int:
         """Appends a message of the log that comes next."""
         index = len(self.plan.messages)
         own = self.plan.conversations[conversation].messages
         log = len(self.plan.logs)
-        self.plan.messages.append(Message(sender, text, log, conversation, len(own), due))
+        self.plan.messages.append(
+            Message(sender, said.text, log, conversation, len(own), due, said.action)
+        )
         own.append(index)
         return index
 
@@ -266,11 +279,11 @@ class _GroupLog:
 
     def _play(self, line: Line, due: float) -> None:
         match line:
-            case Said(nick=nick, text=text):
+            case Said(nick=nick):
                 sender = self._builder.user(nick)
                 if sender not in self._since:
                     self._join(sender)
-                message = self._builder.message(sender, text, self._index, due)
+                message = self._builder.message(sender, line, self._index, due)
                 self._steps.append(Say(message))
             case Joined(nick=nick):
                 self._join(self._builder.user(nick))
@@ -322,7 +335,9 @@ def _plan_direct_log(builder: _Builder, pairs: dict[tuple[int, int], int], log: 
     known = log.nicks()
     steps: list[Say] = []
     for line, due in zip(log.lines, due_times(log.lines), strict=True):
-        to = addressee(line.text, known) if isinstance(line, Said) else None
+        to = None
+        if isinstance(line, Said) and not line.action:
+            to = addressee(line.text, known)
         if not isinstance(line, Said) or to is None or to == line.nick:
             builder.plan.skipped_lines += 1
             continue
@@ -331,7 +346,7 @@ def _plan_direct_log(builder: _Builder, pairs: dict[tuple[int, int], int], log: 
         if pair not in pairs:
             names = " and ".join(builder.plan.nicks[user] for user in pair)
             pairs[pair] = builder.conversation(names, pair)
-        steps.append(Say(builder.message(sender, line.text, pairs[pair], due)))
+        steps.append(Say(builder.message(sender, line, pairs[pair], due)))
     builder.plan.skipped_lines += log.skipped
     times = tuple(builder.plan.messages[step.message].due for step in steps)
     builder.plan.logs.append(LogPlan(log.name, None, tuple(steps), times, 2 if steps else 0))

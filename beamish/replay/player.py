@@ -125,7 +125,7 @@ class _LogPlayer:
             self._done(said.sender)
 
         try:
-            client.send_nowait(conversation, said.text, on_done=answered)
+            client.send_nowait(conversation, said.text, action=said.action, on_done=answered)
         except ClientError as error:
             player.fleet.release(said.sender)
             self._unsent(message, error)

@@ -62,7 +62,7 @@ class Matched:
     def face(self, position: int) -> tuple[str, str]:
         """Author's user name and text of the message at `position`."""
         message = self._ledger.plan.messages[self.conversation.messages[position]]
-        return self._ledger.names[message.sender], message.text
+        return self._ledger.names[message.sender], message.shown
 
     def expected(self, user: int) -> Iterator[int]:
         """Positions of the messages that `user` must be handed, ascending."""
@@ -75,7 +75,7 @@ class Matched:
         n = self._ledger.answered[message]
         plan = self._ledger.plan.messages[message]
         seen = self.seen.canon.get(n)
-        if seen is None or seen == (self._ledger.names[plan.sender], plan.text):
+        if seen is None or seen == (self._ledger.names[plan.sender], plan.shown):
             return n
         return 0
 

@@ -179,7 +179,7 @@ class Conversation(Actor):
         before = self.state.version
         batch = Decision(self, asked, checked)
         try:
-            refused: object = await self.writer.commit(batch.decide)
+            refused: object = await self.writer.commit(batch.decide, prepare=batch.prepare)
         except JournalUnavailable as unavailable:
             refused = unavailable.refused
         if self.marks is None and self.state.kind == "group":

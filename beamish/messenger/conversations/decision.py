@@ -13,7 +13,7 @@ from beamish.messenger.conversations.draft import Draft
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
 from beamish.messenger.refusals import refusal_of
-from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.records import Fields, Record
 from beamish.messenger.streams.stream_writer import Proposal
 
 if TYPE_CHECKING:
@@ -39,6 +39,17 @@ class Decision:
         self._known: list[Result | None] = []
         self._decided: list[Result | Refusal | None] = []
         self._records: list[Record] = []
+        self._present: dict[int, Fields] = {}
+
+    async def prepare(self) -> None:
+        """Read the records that the commands are about; raises JournalUnavailable."""
+        version, logs = self._actor.state.version, self._actor.environment.logs
+        self._present = {}
+        for what in self._asked:
+            n = what.action.reads if isinstance(what, Numbered) else None
+            if n is not None and 1 <= n <= version and n not in self._present:
+                (record,) = await logs.read(self._actor.conversation, n, n)
+                self._present[n] = record.fields
 
     def decide(self) -> Proposal | None:
         """Decide all commands from their first check; called again after a conflict."""
@@ -46,7 +57,8 @@ class Decision:
         closed = None
         if self._actor.fan_out.backlog > settings.unsettled_records:
             closed = Refusal("overloaded", "its members are behind: try again", None, 500)
-        draft = Draft(state, self._actor.environment.now_ms(), settings.limits.members, closed)
+        now, cap = self._actor.environment.now_ms(), settings.limits.members
+        draft = Draft(state, now, cap, closed, self._present)
         self._known = [
             state.first_result(what) if isinstance(what, Numbered) else None for what in self._asked
         ]

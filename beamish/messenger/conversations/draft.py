@@ -6,6 +6,8 @@ its number; then the rules of its action. A refusal uses no number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from beamish.messenger.conversations.charter import Link
 from beamish.messenger.conversations.command_numbers import (
     CommandNumbers,
@@ -33,9 +35,14 @@ class Draft:
         now: int,
         member_cap: int = MEMBER_CAP,
         closed: Refusal | None = None,
+        present: Mapping[int, Fields] | None = None,
     ) -> None:
-        """Draft over `state` at `now` (ms UTC); `closed` is the answer to every new command."""
+        """Draft over `state` at `now` (ms UTC); `closed` is the answer to every new command.
+
+        `present` are the records that the commands' actions read, as they are at `state.version`.
+        """
         self._state = state
+        self._present = {} if present is None else present
         self.now = max(state.at, now)
         self._closed = closed
         self.member_cap = member_cap
@@ -70,6 +77,13 @@ class Draft:
         result = result_of(fields)
         self._write_numbers(command, result)
         return result
+
+    def record(self, n: int) -> Fields | None:
+        """Record `n` as it would be; None without one, or if no action reads it."""
+        drafted = n - self._state.version
+        if drafted > 0:
+            return self.records[drafted - 1] if drafted <= len(self.records) else None
+        return self._present.get(n)
 
     def _numbers_of(self, user: str, device: str) -> CommandNumbers:
         key = (user, device)

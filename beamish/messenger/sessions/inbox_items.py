@@ -39,9 +39,10 @@ def inbox_items(
                     "delivered": delivered,
                     "read": read,
                     "unread": unread,
+                    "mentions": mentions[0] if mentions else 0,
                 }
             )
-            for conversation, delivered, read, unread in row["m"]
+            for conversation, delivered, read, unread, *mentions in row["m"]
         ]
     if kind == "receipts":
         return [

@@ -4,7 +4,8 @@ A record is a map. Every record has `n` (its number in the log), `type`, `by` (t
 it) and `at` (ms UTC, never falling within a log); one that a numbered command caused also has
 `device`, `number` and `tag`. By type:
 
-    message  ordinal (dense among messages, from 1), text
+    message  ordinal (dense among messages, from 1), text; where given, reply (the message that it
+             answers), mentions [user, ...], action (true)
     create   kind ("direct" | "group"), title, open, members [[user, display, role], ...]
     join     display; role "owner" when the group was empty
     invite   user, display
@@ -27,7 +28,7 @@ sending need one encoding, made once per record and codec and shared by all reci
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgpack
@@ -83,6 +84,12 @@ class Record:
 
     def __repr__(self) -> str:
         return f"Record({self.n}, {self.fields.get('type')!r})"
+
+
+def counted_mentions(fields: Fields) -> Sequence[str]:
+    """The users for whom a message counts as a mention; its author is none of them."""
+    users: Sequence[str] = fields.get("mentions", ())
+    return [user for user in users if user != fields["by"]] if users else users
 
 
 def role_change(fields: Fields, user: str) -> tuple[bool, str | None]:

@@ -3,7 +3,8 @@
 One append is in flight. `commit` asks `decide` for records against the state as committed, appends
 them at the version of that state, and applies them after they are on disk. When the journal says
 `Conflict` or `OutcomeUnknown`, the stream is read from the state's version on and `decide` is asked
-again, from its first check: what it proposed before may be in the stream by now. Twice in conflict
+again, from its first check: what it proposed before may be in the stream by now. What a decision
+needs besides the state, `prepare` reads before each time that `decide` is asked. Twice in conflict
 in a row means that somebody else writes here: then the activation gives up, and a new one starts
 on demand.
 """
@@ -162,7 +163,11 @@ class StreamWriter(Generic[S]):
         return False
 
     async def commit(
-        self, decide: Callable[[], Proposal | None], *, force: bool = False
+        self,
+        decide: Callable[[], Proposal | None],
+        *,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        force: bool = False,
     ) -> Refused | None:
         """Append what `decide` proposes; None when it is on disk and applied, or refused.
 
@@ -172,6 +177,8 @@ class StreamWriter(Generic[S]):
         """
         conflicts = 0
         for _ in range(MAX_TRIES):
+            if prepare is not None:
+                await prepare()
             proposal = decide()
             if proposal is None:
                 if force or await self.check_head():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from beamish.messenger.streams.log_part import LogPart
-from beamish.messenger.streams.records import Record, role_change
+from beamish.messenger.streams.records import Record, counted_mentions, role_change
 from beamish.messenger.users.state import Held, Range, mark_bits
 
 MAX_RANGE_RECORDS = 128
@@ -55,9 +55,11 @@ def _plain_range(
         others = mark_bits((r.n for r in log.records if r.fields["by"] != user), first, last)
     else:
         others = ((1 << (last - first + 1)) - 1).to_bytes((last - first) // 8 + 1, "little")
+    mentioned = log.mentioned.get(user, ()) if log.mentioned else ()
     return Range(
-        conversation, first, last, others, known.role, known.joined, *settings, log.ordinal, log.at
-    )
+        conversation, first, last, others, known.role, known.joined, *settings, log.ordinal, log.at,
+        mentioned,
+    )  # fmt: skip
 
 
 class _Scan:
@@ -100,6 +102,7 @@ class _Scan:
         if messages:
             self._ordinal = messages[-1].fields["ordinal"]
         others = (r.n for r in messages if r.fields["by"] != self._user)
+        mentioned = [r.n for r in messages if self._user in counted_mentions(r.fields)]
         self.ranges.append(
             Range(
                 self._conversation,
@@ -111,6 +114,7 @@ class _Scan:
                 *self._settings,
                 self._ordinal,
                 last.fields["at"],
+                mentioned,
             )
         )
         self._run, self._size = [], 0

@@ -241,7 +241,8 @@ class Batch:
             reply_to.reply(True)
         for conversation, reply_to in self._read_replies or ():
             levels = state.conversation(conversation).levels
-            reply_to.reply((levels.read, state.unread(conversation)))
+            unread, mentions = state.unread(conversation), state.mentions(conversation)
+            reply_to.reply(m.ReadState(levels.read, unread, mentions))
         self._reply_account(self._account_answer)
         for question, reply_to in self._questions or ():
             reply_to.reply(question(state))

@@ -47,6 +47,7 @@ def _row(state: UserState, conversation: str) -> dict[str, Any]:
         "delivered": held.levels.delivered,
         "read": held.levels.read,
         "unread": held.unread.total,
+        "mentions": 0 if held.mentions is None else len(held.mentions),
         **held.shown._asdict(),
         "receipts": [
             {"user": user, "delivered": levels.delivered, "read": levels.read}

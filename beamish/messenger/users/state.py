@@ -5,19 +5,22 @@ from levels that were asked for. A record's number in the stream is its number i
 devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
 
     ranges       r: [[conversation, from, to, others, role or nil, joined, kind, title, open,
-                      ordinal, at], ...]
-    marks        a: inbox number acknowledged, m: [[conversation, delivered, read, unread], ...]
+                      ordinal, at, mentioned], ...]
+    marks        a: inbox number acknowledged,
+                 m: [[conversation, delivered, read, unread, mentions], ...]
     receipts     r: [[conversation, user or nil, delivered, read], ...]
     settings     conversation, muted_until, archived, pinned; `c` and `at` as in `account`
 
 and those of the account, see `account`.
 
 A range says "you hold records from..to of this conversation's log, each visible to you"; `others`
-has a bit for every record, set where it is somebody else's message, so that unread counts need
-no look at the conversation. Marks and receipts are levels: absolute, never falling.
+has a bit for every record, set where it is somebody else's message, and `mentioned` the numbers of
+those that mention the user, so that counts need no look at the conversation. Marks and receipts are
+levels: absolute, never falling. Rows of older versions lack the last of their elements.
 
 The state is bounded whatever a user leaves unread or never acknowledges: for each conversation a
-fixed amount (12 kB at most for what is unread, see `unread`; `MAX_RECEIPTS` receipts), and one
+fixed amount (12 kB at most for what is unread, see `unread`, 8 kB for the mentions among it, see
+`mentions`; `MAX_RECEIPTS` receipts), and one
 entry of 24 bytes for each of the newest `keep` inbox records that nobody has acknowledged (see
 `undelivered`). `keep` is how many records the stream itself keeps.
 """
@@ -25,12 +28,13 @@ entry of 24 bytes for each of the newest `keep` inbox records that nobody has ac
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgpack
 
 from beamish.messenger.users.account import Account, Fields
+from beamish.messenger.users.mentions import Mentions
 from beamish.messenger.users.undelivered import Undelivered
 from beamish.messenger.users.unread import Unread
 
@@ -72,6 +76,7 @@ class Range(NamedTuple):
     open: bool
     ordinal: int
     at: int
+    mentioned: Sequence[int] = ()
 
 
 class Shown(NamedTuple):
@@ -89,8 +94,8 @@ class Held:
     """What a user holds of one conversation."""
 
     __slots__ = (
-        "at", "held", "joined", "kind", "levels", "marked_at", "open", "ordinal", "receipts",
-        "role", "shown", "title", "unread",
+        "at", "held", "joined", "kind", "levels", "marked_at", "mentions", "open", "ordinal",
+        "receipts", "role", "shown", "title", "unread",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -105,8 +110,17 @@ class Held:
         self.levels = Levels(0, 0)
         self.marked_at = 0
         self.unread = Unread()
+        self.mentions: Mentions | None = None
         self.receipts: dict[str | None, Levels] | None = None
         self.shown = AS_IT_COMES
+
+    def mentions_after(self, read: int, arriving: Iterable[Range]) -> int:
+        """How many unread mentions there are with a read mark at `read` and `arriving` taken in."""
+        mentions = Mentions() if self.mentions is None else self.mentions.copy()
+        for new in arriving:
+            mentions.add(new.mentioned)
+        mentions.drop(read)
+        return len(mentions)
 
 
 class UserState:
@@ -203,15 +217,16 @@ class UserState:
                 raised[conversation] = Levels(max(levels.delivered, read), read)
         if not raised:
             return None
-        fresh: dict[str, int] = {}
+        fresh: dict[str, list[Range]] = {}
         for new in arriving:
-            count = sum(byte.bit_count() for byte in new.others)
-            fresh[new.conversation] = fresh.get(new.conversation, 0) + count
+            fresh.setdefault(new.conversation, []).append(new)
         rows = []
         for c, levels in raised.items():
+            held, news = self.conversations[c], fresh.get(c, ())
             known_count = seen[c][1] if seen and c in seen else 0
-            unread = self.conversations[c].unread.above(levels.read, known_count)
-            rows.append([c, *levels, unread + fresh.get(c, 0)])
+            unread = held.unread.above(levels.read, known_count)
+            unread += sum(byte.bit_count() for new in news for byte in new.others)
+            rows.append([c, *levels, unread, held.mentions_after(levels.read, news)])
         return {"t": "marks", "a": max(acked, self.acked), "m": rows}
 
     def propose_receipts(self, receipts: Iterable[tuple[str, str | None, Levels]]) -> Fields | None:
@@ -235,6 +250,11 @@ class UserState:
         held = self.conversations.get(conversation)
         return 0 if held is None else held.unread.total
 
+    def mentions(self, conversation: str) -> int:
+        """Those of them that mention the user, `MAX_MENTIONS` at most."""
+        held = self.conversations.get(conversation)
+        return 0 if held is None or held.mentions is None else len(held.mentions)
+
     def dump(self) -> bytes:
         """The state as a journal snapshot."""
         plain = {
@@ -246,7 +266,8 @@ class UserState:
             "conversations": [
                 [c, h.held, h.role, h.joined, h.kind, h.title, h.open, h.ordinal, h.at, *h.levels,
                  h.marked_at, h.unread.dump(),
-                 [[u, *r] for u, r in (h.receipts or {}).items()], list(h.shown)]
+                 [[u, *r] for u, r in (h.receipts or {}).items()], list(h.shown),
+                 [] if h.mentions is None else h.mentions.dump()]
                 for c, h in self.conversations.items()
             ],
         }  # fmt: skip
@@ -277,6 +298,7 @@ class UserState:
             held.receipts = {user: Levels(d, r) for user, d, r in row[13]} or None
             # Absent where an older version wrote.
             held.shown = Shown(*row[14]) if len(row) > 14 else AS_IT_COMES
+            held.mentions = Mentions(row[15]) if len(row) > 15 and row[15] else None
         return state
 
     def _ranges(self, fields: Fields) -> None:
@@ -287,15 +309,21 @@ class UserState:
             held.kind, held.title, held.open = new.kind, new.title, new.open
             held.ordinal, held.at = new.ordinal, new.at
             held.unread.add(new.first, new.others)
+            if new.mentioned:
+                held.mentions = held.mentions or Mentions()
+                held.mentions.add(new.mentioned)
             self.undelivered.add(self.version, new.conversation, new.last)
 
     def _marks(self, fields: Fields) -> None:
         self.acked = max(self.acked, fields["a"])
-        for conversation, delivered, read, unread in fields["m"]:
+        for conversation, delivered, read, unread, *_ in fields["m"]:
             held = self.conversation(conversation)
             held.levels = highest(held.levels, Levels(delivered, read))
             held.marked_at = self.version
             held.unread.drop(held.levels.read, unread)
+            if held.mentions is not None:
+                held.mentions.drop(held.levels.read)
+                held.mentions = held.mentions or None
         while (first := self.undelivered.first) is not None:
             n, conversation, last = first
             if n > self.acked and last > self.conversations[conversation].levels.delivered:

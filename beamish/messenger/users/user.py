@@ -154,7 +154,7 @@ class User(Actor):
         return self._later()
 
     @on(m.MarkRead)
-    def mark_read(self, message: m.MarkRead) -> NoReply | tuple[int, int] | Refusal:
+    def mark_read(self, message: m.MarkRead) -> NoReply | m.ReadState | Refusal:
         """The user has read up to here."""
         if message.conversation not in self.state.conversations:
             return Refusal("not_member", f"you are not in {message.conversation}")

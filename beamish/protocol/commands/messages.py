@@ -1,16 +1,19 @@
-"""Writing messages."""
+"""Writing messages, and changing what was written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from beamish.protocol import validators
-from beamish.protocol.commands.command import InConversation, required
+from beamish.protocol.commands.command import InConversation, optional, required
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send(InConversation):
-    """Sends a message."""
+    """Sends a message; `reply` is the number of the one that it answers."""
 
     name = "send"
     text: str = required(validators.text)
+    reply: int | None = optional(validators.integer(1))
+    mentions: tuple[str, ...] = optional(validators.mentions, default=())
+    action: bool = optional(validators.boolean, default=False)

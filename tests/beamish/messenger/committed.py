@@ -27,7 +27,8 @@ class Log:
         self.now = 1000
 
     def commit(self, *commands):
-        draft = Draft(self.state, self.now, self.cap)
+        present = {n: msgpack.unpackb(raw) for n, raw in enumerate(self.records, 1)}
+        draft = Draft(self.state, self.now, self.cap, present=present)
         answers = [draft.decide(command) for command in commands]
         for fields in draft.records:
             raw = msgpack.packb(fields)

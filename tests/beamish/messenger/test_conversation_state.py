@@ -210,6 +210,43 @@ def test_nothing_new_is_taken_while_closed_but_resends_are_recognised():
     assert draft.records == []
 
 
+def test_a_message_answers_one_that_its_author_sees():
+    log = group("bob", is_open=True)
+    early = log.do("alice", SendText("early")).n
+    log.do("bob", Leave())
+    joined = log.do("bob", Join("Bob")).n
+    late = log.do("alice", SendText("late")).n
+    for nothing in (early, joined, late + 2, 99):
+        assert code(log.do("bob", SendText("what?", reply=nothing))) == "not_found"
+    answer = log.do("bob", SendText("yes", reply=late)).n
+    assert log.fields(answer - 1)["reply"] == late
+    assert "reply" not in log.fields(late - 1)
+    assert code(Log(DIRECT).do("alice", SendText("hi", reply=1))) == "not_found"
+
+
+def test_a_message_may_answer_one_of_its_own_batch():
+    log = group("bob")
+    said = Numbered("alice", "phone", 2, "a2", SendText("one"))
+    answer = Numbered("bob", "phone", 1, "b1", SendText("two", reply=2))
+    one, two = log.commit(said, answer)
+    assert (one.n, two.n) == (2, 3)
+    assert log.fields(2)["reply"] == 2
+
+
+def test_only_members_are_mentioned():
+    log = group("bob")
+    log.do("alice", SendText("hi", mentions=("carol", "bob", "alice")))
+    log.do("alice", SendText("nobody", mentions=("carol",)))
+    log.do("alice", SendText("waves", action=True))
+    mentioning, nobody, action = map(log.fields, (-3, -2, -1))
+    assert mentioning["mentions"] == ["bob", "alice"]
+    assert not nobody.keys() & {"mentions", "action", "reply"}
+    assert action["action"] is True
+    first = Log(DIRECT)
+    first.do("alice", SendText("hi", mentions=("bob", "carol")))
+    assert first.fields(1)["mentions"] == ["bob"]
+
+
 def test_a_gap_in_the_log_is_refused():
     state = ConversationState(GROUP)
     with pytest.raises(ValueError, match="in order"):
@@ -218,6 +255,13 @@ def test_a_gap_in_the_log_is_refused():
 
 actions = st.one_of(
     st.builds(SendText, st.text(min_size=1, max_size=5)),
+    st.builds(
+        SendText,
+        st.just("x"),
+        reply=st.integers(1, 12),
+        mentions=st.lists(st.sampled_from(USERS), unique=True).map(tuple),
+        action=st.booleans(),
+    ),
     st.builds(Join, st.just("X")),
     st.just(Leave()),
     st.builds(Invite, st.sampled_from(USERS), st.just("X")),

@@ -59,6 +59,7 @@ async def test_a_receipt_that_comes_before_the_first_range_makes_a_whole_row(
             "muted_until": 0,
             "archived": False,
             "pinned": False,
+            "mentions": 0,
         }
         end()
         await alice.until(lambda: alice.texts(conversation) == ["hello"])

@@ -24,6 +24,7 @@ async def test_a_direct_message_reaches_both_and_marks_come_back(make_world, aut
         assert await bob.question("read", conversation=DIRECT, upto=ok["n"]) == {
             "read": ok["n"],
             "unread": 0,
+            "mentions": 0,
         }
         await alice.until(lambda: alice.receipt(DIRECT, "bob")[1] == ok["n"])
         assert await alice.question("marks", conversation=DIRECT, n=ok["n"]) == {

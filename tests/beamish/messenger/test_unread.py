@@ -128,4 +128,4 @@ async def test_reading_up_to_the_middle_of_much_counts_what_is_left(make_world, 
         assert user.actor.state.unsure(DIRECT, ns[1]) is not None
         for i in (1, 3, 9, 11):
             ok = await bob.question("read", conversation=DIRECT, upto=ns[i])
-            assert ok == {"read": ns[i], "unread": 11 - i}
+            assert ok == {"read": ns[i], "unread": 11 - i, "mentions": 0}

@@ -15,7 +15,8 @@ BASE = {"at": 1, "by": "alice"}
 
 
 def log_of(kinds):
-    """A log of a group: m a message of alice, M one of bob, j/l bob joins and leaves."""
+    """A log of a group: m a message of alice, @ one that mentions bob, M one of bob, which mentions
+    himself and alice; j/l bob joins and leaves, r he is removed."""
     records = [
         Record.new(
             {
@@ -27,12 +28,14 @@ def log_of(kinds):
     inside, ordinal = False, 0
     for kind in kinds:
         n = len(records) + 1
-        if kind in "mM":
+        if kind in "m@M":
             if kind == "M" and not inside:
                 continue
             ordinal += 1
-            by = "alice" if kind == "m" else "bob"
+            by = "bob" if kind == "M" else "alice"
             fields = {"n": n, "type": "message", "ordinal": ordinal, "text": "x", **BASE, "by": by}
+            if kind != "m":
+                fields["mentions"] = ["bob", "alice"]
         elif kind == "j" and not inside:
             inside = True
             fields = {"n": n, "type": "join", "display": "B", **BASE, "by": "bob"}
@@ -62,7 +65,7 @@ def seen_by_bob(log):
     return seen
 
 
-kinds = st.text("mmmmMjlr", max_size=60)
+kinds = st.text("mmm@Mjlr", max_size=60)
 
 
 @given(kinds=kinds, cuts=st.lists(st.integers(0, 60), max_size=5))
@@ -86,6 +89,7 @@ def test_portions_do_not_change_what_is_seen_nor_what_is_unread(kinds, cuts):
         if log[n - 1].fields["type"] == "message" and log[n - 1].fields["by"] != "bob"
     ]
     assert bob.unread("g") == len(others)
+    assert bob.mentions("g") == len([n for n in others if "mentions" in log[n - 1].fields])
     assert bob.held("g") == (seen[-1] if seen else 0)
     assert told == sorted(told)
 

@@ -56,6 +56,15 @@ PROPER = [
     {"command": "fetch", "epoch": 7, "from": 1, "limit": 500},
     {"command": "ack", "number": 9},
     {"command": "send", "conversation": "d:alice:bob", "text": "hello", **NUMBERED},
+    {
+        "command": "send",
+        "conversation": GROUP,
+        "text": "waves",
+        "reply": 4,
+        "mentions": ["bob", "carol"],
+        "action": True,
+        **NUMBERED,
+    },
     {"command": "create_group", "title": "Friends", **NUMBERED},
     {"command": "create_group", "title": "F", "open": True, "members": ["bob"], **NUMBERED},
     {"command": "invite", "user": "bob", **IN_GROUP},
@@ -255,6 +264,18 @@ def test_members_are_distinct_users_within_the_limit():
         with pytest.raises(Refusal) as caught:
             parse({**proper, "members": wrong})
         assert caught.value.code is ErrorCode.BAD_REQUEST
+
+
+def test_mentions_are_distinct_users_within_their_own_limit():
+    item = {"command": "send", "conversation": GROUP, "text": "x", **NUMBERED}
+    limits = Limits(mentions=2)
+    assert parse({**item, "mentions": ["bob", "carol"]}, limits).mentions == ("bob", "carol")
+    with pytest.raises(Refusal) as caught:
+        parse({**item, "mentions": ["bob", "carol", "dave"]}, limits)
+    assert caught.value.code is ErrorCode.TOO_LARGE
+    assert caught.value.body()["limit"] == 2
+    with pytest.raises(Refusal, match="each user once"):
+        parse({**item, "mentions": ["bob", "bob"]})
 
 
 def test_a_new_group_has_no_command_before_its_first():

@@ -19,18 +19,23 @@ def test_a_message_keeps_its_text_with_blanks_and_control_characters() -> None:
     assert lines(b"[10:00] <ada> " + text.encode()) == (Said(0, "ada", text),)
 
 
-def test_an_action_is_what_its_author_typed() -> None:
-    assert lines(b"[10:00]  * ada waves at bob") == (Said(0, "ada", "/me waves at bob"),)
+def test_an_action_is_what_its_author_does() -> None:
+    expected = Said(0, "ada", "waves at bob", action=True)
+    assert lines(b"[10:00]  * ada waves at bob") == (expected,)
 
 
 def test_an_action_without_words_is_still_an_action() -> None:
-    assert lines(b"[10:00]  * ada") == (Said(0, "ada", "/me"),)
+    assert lines(b"[10:00]  * ada") == (Said(0, "ada", " ", action=True),)
+
+
+def test_what_is_said_in_the_words_of_an_action_is_none() -> None:
+    assert lines(b"[10:00] <ada> /me waves") == (Said(0, "ada", "/me waves"),)
 
 
 def test_an_action_of_a_nick_with_a_space_is_split_behind_the_whole_nick() -> None:
     said, acted = lines(b"[10:00] <[x] ada> hi", b"[10:00]  * [x] ada waves")
     assert said == Said(0, "[x] ada", "hi")
-    assert acted == Said(0, "[x] ada", "/me waves")
+    assert acted == Said(0, "[x] ada", "waves", action=True)
 
 
 @pytest.mark.parametrize("raw", [b"[10:00] <ada>", b"[10:00] <ada> "])
@@ -91,5 +96,5 @@ def test_the_shipped_sample_holds_what_it_is_meant_to_hold() -> None:
     assert len(said) + 11 + 5 + 6 + 2 == SAMPLE.read_bytes().count(b"\n") == 145
     assert {"Mira", "mira", "[lab] Ada", "ゆき", "Мария", "ليلى", "अनिल"} <= log.nicks().keys()
     assert any(line.text == "LATIN1: äöü aus einem alten Terminal" for line in said)
-    assert any(line.text.startswith("/me ") for line in said)
+    assert any(line.action for line in said)
     assert any("\x02" in line.text for line in said)

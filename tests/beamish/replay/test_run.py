@@ -121,7 +121,7 @@ class FakeClient:
             for record in node.deliver(self, conversation, node.records[conversation][n - 1]):
                 self.on_records(conversation, [record])
 
-    def send_nowait(self, conversation: str, text: str, *, on_done: Any) -> None:
+    def send_nowait(self, conversation: str, text: str, *, action: bool, on_done: Any) -> None:
         if not text:
             raise BadRequest("bad_request", "empty")
         node = self.node
@@ -136,7 +136,8 @@ class FakeClient:
             if self.name not in node.members[conversation] or text == node.refuse_text:
                 pending.error = NotAllowed("not_member", "no")
             else:
-                record = node.append(conversation, self.name, {"type": "message", "text": text})
+                body = {"type": "message", "text": text, **({"action": True} if action else {})}
+                record = node.append(conversation, self.name, body)
                 pending.value = Sent(conversation, record["n"], 1, 0)
             on_done(pending)
 
@@ -348,11 +349,30 @@ async def test_progress_tells_what_clients_have_in_hand(
     assert seen["reading"].messages == seen["reading"].deliveries == 0
 
 
+async def test_actions_are_sent_as_actions(node: FakeNode, autojump_clock: object) -> None:
+    report = await play(sample(), settings(), opener=node.open)
+    assert report.clean
+    sent = [record for log in node.records.values() for record in log if record.get("action")]
+    assert len(sent) == 6
+    assert sent[-1]["text"] == "stops"
+
+
+async def test_an_action_that_comes_back_as_a_message_is_unexpected(
+    node: FakeNode, autojump_clock: object
+) -> None:
+    def without_action(_client: FakeClient, _id: str, record: Record) -> list[Record]:
+        return [{key: value for key, value in record.items() if key != "action"}]
+
+    node.deliver = without_action
+    report = await play(sample(), settings(), opener=node.open)
+    assert not report.clean
+
+
 async def test_an_account_on_the_way_counts_what_was_played_and_nothing_against_it(
     node: FakeNode, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     progress, accounts = Progress(), []
-    node.refuse_text = "/me stops"  # the last line: what goes wrong later is not in an account
+    node.refuse_text = "stops"  # the last line: what goes wrong later is not in an account
 
     async def look() -> None:
         while True:

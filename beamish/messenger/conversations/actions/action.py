@@ -1,8 +1,9 @@
 """What a numbered command asks of a conversation: one class for each, with its own rules.
 
 An action is a value. It decides against a `Draft`, the conversation as it would be after what was
-decided before it in the same batch, and looks at nothing else: no clock, no journal, no actor. So
-a batch can be decided again from its first check whenever the journal's answer demands it.
+decided before it in the same batch, and looks at nothing else: no clock, no journal, no actor. The
+record that its rules are about, if there is one (`reads`), is in the draft. So a batch can be
+decided again from its first check whenever the journal's answer demands it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class Action(ABC):
         """An upper bound of the bytes of its record."""
         return ORDINARY_BYTES
 
+    @property
+    def reads(self) -> int | None:
+        """The record that its rules look at, whose content no state holds; mostly None."""
+        return None
+
     @abstractmethod
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
         """Why `user` may not do this now; None when it may be done."""
@@ -60,6 +66,17 @@ def group_member_or_refusal(draft: Draft, user: str) -> Member | Refusal:
     if member is None:
         return not_member(draft.conversation)
     return TWO_FOR_GOOD if draft.kind == "direct" else member
+
+
+def visible_message(draft: Draft, member: Member, n: int) -> Fields | None:
+    """Message `n` as it is now, deleted or not, if this member sees it and it is a message."""
+    fields = draft.record(n) if n >= member.joined else None
+    return fields if fields is not None and fields["type"] == "message" else None
+
+
+def no_message(n: int) -> Refusal:
+    """The refusal of what concerns a message that is not there."""
+    return Refusal("not_found", f"there is no message {n} here that you can see")
 
 
 def nothing_there(draft: Draft, user: str) -> Refusal | None:

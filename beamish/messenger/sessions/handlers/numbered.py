@@ -69,7 +69,8 @@ class NumberedHandlers(Handlers):
                 (self._actor.user, await self._display_of(self._actor.user)),
                 (peer, await self._display_of(peer)),
             )
-        return SendText(command.text, displays)
+        reply, mentions, action = command.reply, command.mentions, command.action
+        return SendText(command.text, displays, reply, mentions, action)
 
     async def invite(self, command: p.Invite) -> Action:
         """A new member."""

@@ -23,9 +23,9 @@ class ReadingHandlers(Handlers):
             check_id(command.conversation)
             question = m.Readable(self._actor.user)
             given(await self._actor.ask("conversation", command.conversation, question))
-            return {"read": 0, "unread": 0}
-        read, unread = given(answer)
-        return {"read": read, "unread": unread}
+            return {"read": 0, "unread": 0, "mentions": 0}
+        state = given(answer)
+        return {"read": state.read, "unread": state.unread, "mentions": state.mentions}
 
     async def history(self, command: p.History) -> bytes:
         """Visible records before or after one, or the newest."""
