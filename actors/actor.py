@@ -21,7 +21,7 @@ for that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, ParamSpec, overload
 
 from actors.behaviours import timers as _timers
 from actors.calling.reply import ReplyTo, reply_to
@@ -42,13 +42,15 @@ from actors.scheduling.protection import protect
 from actors.scheduling.waits import Sleep, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from actors.behaviours.timers import TimerRef
     from actors.lifecycle.links import MonitorRef
     from actors.mailboxes.rules import MailboxPolicy
     from actors.messages import NoReply
     from actors.system import System
+
+P = ParamSpec("P")
 
 _TIMEOUT: Final = Timeout()
 
@@ -147,17 +149,31 @@ class Actor:
         if self.ref.status < QUEUED:
             self.ref.scheduler.enqueue(self.ref)
 
+    @overload
+    async def spawn(
+        self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs
+    ) -> LocalRef: ...
+    @overload
+    async def spawn(
+        self, cls: type[Actor], *args: Any, name: object, link: bool = True, **kwargs: Any
+    ) -> LocalRef: ...
+    @overload
+    async def spawn(
+        self, cls: type[Actor], *args: Any, link: bool, name: object = None, **kwargs: Any
+    ) -> LocalRef: ...
     async def spawn(
         self,
-        cls: type[Actor],
+        cls: Any,
         *args: Any,
-        name: object = None,
-        link: bool = True,
+        name: Any = None,
+        link: Any = True,
         **kwargs: Any,
     ) -> LocalRef:
         """Start a child, linked; returns when its ``init`` has run.
 
-        Without `link` it is nobody's child: like an actor that the system has started.
+        Without `link` it is nobody's child: like an actor that the system has started. Type
+        checkers compare the arguments with the class's own ``__init__``, but not beside ``name=``
+        or ``link=``: Python's types have no way to say both.
 
         Raises:
             StartFailed: its construction or ``init`` failed.
@@ -167,8 +183,16 @@ class Actor:
             self.ref.scheduler, cls, args, kwargs, name=name, parent=self.ref, link=link
         )
 
+    @overload
     async def spawn_monitor(
-        self, cls: type[Actor], *args: Any, name: object = None, **kwargs: Any
+        self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[LocalRef, MonitorRef]: ...
+    @overload
+    async def spawn_monitor(
+        self, cls: type[Actor], *args: Any, name: object, **kwargs: Any
+    ) -> tuple[LocalRef, MonitorRef]: ...
+    async def spawn_monitor(
+        self, cls: Any, *args: Any, name: object = None, **kwargs: Any
     ) -> tuple[LocalRef, MonitorRef]:
         """Start an actor that is not linked, and monitor it from its first moment on.
 

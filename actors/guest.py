@@ -42,7 +42,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import outcome
 import trio
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from actors.messages import Request
     from actors.scheduling.waits import RequestCall
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Task = asyncio.Task[Any]
 
@@ -184,9 +185,15 @@ class Bridge:
         """The living actor with this name, when there is one; see `System.wait_for`."""
         return await self.run(self._system.wait_for, name, timeout)
 
+    @overload
     async def spawn(
-        self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any
-    ) -> LocalRef:
+        self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs
+    ) -> LocalRef: ...
+    @overload
+    async def spawn(
+        self, cls: type[Actor], *args: Any, name: Hashable, **kwargs: Any
+    ) -> LocalRef: ...
+    async def spawn(self, cls: Any, *args: Any, name: Any = None, **kwargs: Any) -> LocalRef:
         """Start an actor without a parent; see `System.spawn`."""
         return await self.run(partial(self._system.spawn, cls, *args, name=name, **kwargs))
 
@@ -410,6 +417,7 @@ def open_guest_system(
     seed: int | None = None,
     stop_timeout: float = STOP_TIMEOUT_S,
     tune_collector: bool = False,
+    debug: bool | None = None,
 ) -> AbstractAsyncContextManager[Bridge]:
     """Open a system in the running asyncio loop for the duration of the block.
 
@@ -424,6 +432,7 @@ def open_guest_system(
             "seed": seed,
             "stop_timeout": stop_timeout,
             "tune_collector": tune_collector,
+            "debug": debug,
         }
     )
 

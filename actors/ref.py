@@ -31,6 +31,7 @@ from actors.scheduling.clocks import deadline_after
 from actors.scheduling.control import Control
 from actors.scheduling.cycles import MAX_FOLLOWED, find_cycle
 from actors.scheduling.protection import protect
+from actors.scheduling.threads import get_ident
 from actors.scheduling.waits import Call, RequestCall, give_way, park, wait_in_task
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class LocalRef(Ref):
             self.status = QUEUED
             scheduler = self.scheduler
             scheduler.runq.append(self)
-            if scheduler.idle:
+            if scheduler.idle or get_ident() != scheduler.thread:
                 scheduler.wake()
 
     def put(self, entry: object) -> None:
@@ -244,6 +245,7 @@ class LocalRef(Ref):
     async def send(self, message: object, timeout: float | None = CALL_TIMEOUT_S) -> None:  # noqa: ASYNC109
         """Send `message` with backpressure; see `Ref.send`."""
         if self.scheduler.run.current is None:
+            self.scheduler.check_thread()
             try:
                 await trio.lowlevel.checkpoint_if_cancelled()
             except RuntimeError:
@@ -324,11 +326,12 @@ class LocalRef(Ref):
             raise CallCycle(cycle)
 
     async def _call_in_task(self, request: Request[R], timeout: float | None) -> R:  # noqa: ASYNC109
+        scheduler = self.scheduler
+        scheduler.check_thread()
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
         except RuntimeError:
             raise _outside_of_trio("call") from None
-        scheduler = self.scheduler
         owner = scheduler.run.owner_of_current_task()
         if owner is not None:
             self._check_cycle(owner)

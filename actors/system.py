@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterato
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 import trio
 
@@ -50,6 +50,7 @@ from actors.scheduling.driver import Tasks
 from actors.scheduling.protection import protect
 from actors.scheduling.run_state import run_state
 from actors.scheduling.scheduler import Scheduler
+from actors.scheduling.threads import is_debug
 from actors.scheduling.waits import wait_for
 from actors.upgrading.upgrade import UPGRADE_TIMEOUT_S, UpgradeReport, change_code, upgrade
 
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
     from actors.actor import Actor
     from actors.observing.reports import Report
     from actors.ref import LocalRef, Ref
+
+P = ParamSpec("P")
 
 STOP_TIMEOUT_S = 10.0
 KILL_TIMEOUT_S = 2.0
@@ -89,16 +92,26 @@ class System(Inspection):
         """Whether the orderly stop has begun."""
         return self._stopping
 
+    @overload
     async def spawn(
-        self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any
-    ) -> LocalRef:
+        self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs
+    ) -> LocalRef: ...
+    @overload
+    async def spawn(
+        self, cls: type[Actor], *args: Any, name: Hashable, **kwargs: Any
+    ) -> LocalRef: ...
+    async def spawn(self, cls: Any, *args: Any, name: Any = None, **kwargs: Any) -> LocalRef:
         """Start an actor without a parent; returns when its ``init`` has run.
+
+        Type checkers compare the arguments with the class's own ``__init__``, but not beside
+        ``name=``: Python's types have no way to say both.
 
         Raises:
             StartFailed: its construction or ``init`` failed.
             AlreadyStarted: the name is taken.
             SystemStopped: the system has stopped.
         """
+        self._scheduler.check_thread()
         return await start(self._scheduler, cls, args, kwargs, name=name)
 
     def whereis(self, name: Hashable) -> LocalRef | None:
@@ -313,6 +326,7 @@ async def open_system(
     deterministic: bool | None = None,
     stop_timeout: float = STOP_TIMEOUT_S,
     tune_collector: bool = False,
+    debug: bool | None = None,
 ) -> AsyncIterator[System]:
     """Open a system of actors for the duration of the block.
 
@@ -324,6 +338,8 @@ async def open_system(
         tune_collector: adapt Python's garbage collector to very many actors while the system is
             open (see `actors.scheduling.collector`); it is the process's, hence off by default.
         stop_timeout: seconds for the orderly stop; then everything is killed.
+        debug: have every use of a ref in another thread raise, not only those that are found at no
+            cost (see `actors.scheduling.threads`). Default: whether Python runs with ``-X dev``.
     """
     _trio_internals.check()
     if deterministic is None:
@@ -335,6 +351,7 @@ async def open_system(
         trio_clock(),
         stopwatch(deterministic=deterministic),
         counted=deterministic,
+        debug=is_debug(debug),
     )
     body = trio.CancelScope()
     system = scheduler.system = System(scheduler, Random(seed), body)  # noqa: S311 - not for secrets

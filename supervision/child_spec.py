@@ -24,7 +24,8 @@ has 5 seconds to stop, a supervisor as long as it needs ("infinity"), as in OTP.
 
 A spec is an immutable value and may be shared by any number of children. Its fields are checked
 one by one when it is made; a wrong one raises `ChildSpecError`, whose sentence shows the line to
-write instead. (Idea: Elixir's validators, one for each field.)
+write instead. That the arguments fit the class is checked as far as it is certain, see
+`supervision.arguments`. (Idea: Elixir's validators, one for each field.)
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from math import isfinite
 from typing import Any, ClassVar, Final, Literal, NoReturn, Self
 
 from actors import Actor
+from actors.upgrading.versions import newest
+from supervision.arguments import find_fault
 from supervision.backoff import Backoff
 from supervision.budget import Budget
 from supervision.decision import RESTARTS, Restart
@@ -237,7 +240,7 @@ def check_children(
             'Write [ChildSpec("counter", Counter, (5,))], also for one.',
         )
     for child in children:
-        spec = check_child(child, auto_shutdown)
+        spec = check_complete(check_child(child, auto_shutdown))
         if spec.id in specs:
             raise ChildSpecError(
                 "id",
@@ -299,11 +302,37 @@ def _check_start(spec: ChildSpec) -> None:
         isinstance(spec.kwargs, Mapping) and all(type(key) is str for key in spec.kwargs)
     ):
         _refuse(spec, "kwargs", "a mapping from names to arguments", "{'limit': 10}")
+    if spec.args or spec.kwargs:
+        _check_arguments(spec, complete=False)
     for field in ("id", "name"):
         try:
             hash(getattr(spec, field))
         except TypeError:
             _refuse(spec, field, "hashable", '("user", "alice")')
+
+
+def check_complete(spec: ChildSpec) -> ChildSpec:
+    """`spec`, for a supervisor that adds no arguments to those of its specs.
+
+    Raises:
+        ChildSpecError: if its class needs one that it does not give.
+
+    """
+    _check_arguments(spec, complete=True)
+    return spec
+
+
+def _check_arguments(spec: ChildSpec, *, complete: bool) -> None:
+    actor, args, kwargs = spec.actor, spec.args, spec.kwargs
+    fault = find_fault(actor, args, kwargs, complete=complete)
+    # After an upgrade a spec may name the old class and mean either version.
+    if fault is not None and find_fault(newest(actor), args, kwargs, complete=complete):
+        example = f"ChildSpec({shown(spec.id)}, {spec.actor.__name__}{fault.right})"
+        raise ChildSpecError(
+            fault.field,
+            f"The arguments of the child {shown(spec.id)} do not fit: {fault.sentence}. "
+            f"Write {example}.",
+        )
 
 
 def _check_options(spec: ChildSpec) -> None:

@@ -412,7 +412,10 @@ class DynamicSupervisor(Actor):
             return _spec(entry)
         spec = entry.spec
         name = spec.name if entry.name is None else entry.name
-        return replace(spec, args=spec.args + entry.args, name=name)
+        try:
+            return replace(spec, args=spec.args + entry.args, name=name)
+        except ChildSpecError as error:  # they fitted the class when the child was started
+            raise Reject(InvalidChildSpec(str(error))) from None
 
     @on(WhichChildren)
     def which(self, request: WhichChildren) -> tuple[ChildInfo, ...]:  # noqa: ARG002

@@ -52,6 +52,7 @@ from supervision.child_spec import (
     ChildSpecError,
     check_child,
     check_children,
+    check_complete,
     shown,
 )
 from supervision.decision import decide
@@ -340,12 +341,13 @@ class Supervisor(Actor):
         """Add a child after the others and start it."""
         try:
             spec = check_child(request.spec, self._auto_shutdown)
+            check_additions(request)
+            if request.args or request.name is not None:
+                name = spec.name if request.name is None else request.name
+                spec = dataclasses.replace(spec, args=(*spec.args, *request.args), name=name)
+            check_complete(spec)
         except ChildSpecError as error:
             raise Reject(InvalidChildSpec(str(error))) from None
-        check_additions(request)
-        if request.args or request.name is not None:
-            name = spec.name if request.name is None else request.name
-            spec = dataclasses.replace(spec, args=(*spec.args, *request.args), name=name)
         present = self._children.get(spec.id)
         if present is not None:
             if present.ref is not None:

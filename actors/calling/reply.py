@@ -31,7 +31,7 @@ DIRECT = Direct()
 
 
 class ReplyTo(Generic[R]):
-    """A reply that is owed. Use it in the system's thread."""
+    """A reply that is owed. To be given in the system's thread; RuntimeError in another one."""
 
     __slots__ = ("_call",)
 
@@ -57,6 +57,7 @@ class ReplyTo(Generic[R]):
         self._call.resolve(None, error)
 
     def _settle(self) -> None:
+        self._call.callee.scheduler.check_thread()
         untie(self._call.callee, "owed", self._call)
 
 

@@ -29,7 +29,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 import trio
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from actors.messages import Request
     from actors.system import System
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_WAITING: Final = 10_000
@@ -124,7 +125,11 @@ class Portal:
             self._wait(future, lambda future: _settle(future, None, None), [])
         self._post(partial(target.cast, message))
 
-    def spawn(self, cls: type[Actor], *args: Any, name: Hashable = None, **kwargs: Any) -> LocalRef:
+    @overload
+    def spawn(self, cls: Callable[P, Actor], *args: P.args, **kwargs: P.kwargs) -> LocalRef: ...
+    @overload
+    def spawn(self, cls: type[Actor], *args: Any, name: Hashable, **kwargs: Any) -> LocalRef: ...
+    def spawn(self, cls: Any, *args: Any, name: Any = None, **kwargs: Any) -> LocalRef:
         """Start an actor without a parent; see `System.spawn`."""
         return self.run(partial(self._scheduler.system.spawn, cls, *args, name=name, **kwargs))
 

@@ -28,7 +28,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 class _Background:
     """One system, the thread that runs it, and how it ended."""
 
-    def __init__(self, name: str, seed: int | None, stop_timeout: float, tune: bool) -> None:
-        self._options = (name, seed, stop_timeout, tune)
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
         self._started: Future[tuple[Portal, trio.Event]] = Future()
         self._ended: Future[None] = Future()
         context = contextvars.copy_context()
         self._thread = threading.Thread(
-            target=context.run, args=(self._run,), name=f"actors {name}", daemon=True
+            target=context.run, args=(self._run,), name=f"actors {options['name']}", daemon=True
         )
 
     def start(self) -> Portal:
@@ -101,11 +101,8 @@ class _Background:
             self._ended.set_exception(error)
 
     async def _main(self) -> None:
-        name, seed, stop_timeout, tune = self._options
         leave = trio.Event()
-        async with open_system(
-            name, seed=seed, stop_timeout=stop_timeout, tune_collector=tune
-        ) as system:
+        async with open_system(**self._options) as system:
             self._started.set_result((system.portal(), leave))
             await leave.wait()
 
@@ -117,6 +114,7 @@ def open_system_in_thread(
     seed: int | None = None,
     stop_timeout: float = STOP_TIMEOUT_S,
     tune_collector: bool = False,
+    debug: bool | None = None,
 ) -> Iterator[Portal]:
     """Run a system in a thread of its own for the duration of the block; the portal leads into it.
 
@@ -131,7 +129,15 @@ def open_system_in_thread(
             "open_system_in_thread would block trio; write 'async with open_system()' in trio, or "
             "'async with open_guest_system()' in asyncio code"
         )
-    background = _Background(name, seed, stop_timeout, tune_collector)
+    background = _Background(
+        {
+            "name": name,
+            "seed": seed,
+            "stop_timeout": stop_timeout,
+            "tune_collector": tune_collector,
+            "debug": debug,
+        }
+    )
     portal = background.start()
     try:
         yield portal

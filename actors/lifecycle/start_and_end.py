@@ -119,7 +119,7 @@ def create(
     except Exception as error:
         reason = _not_constructed(scheduler, behaviour, name, parent if link else None, error)
         raise StartFailed(behaviour.name, reason) from None
-    ref = actor.ref = LocalRef(scheduler, next(scheduler.numbers), behaviour, name)
+    ref = actor.ref = scheduler.ref_class(scheduler, next(scheduler.numbers), behaviour, name)
     ref.actor = actor
     ref.parent = parent if link else None
     if name is not None:
@@ -148,7 +148,7 @@ def _not_constructed(
             text = f"{kind.__qualname__} has no ref in __init__, which runs in the starter without "
             error.args = (text + "the runtime; move what needs it into init()",)
     reason = crashed(error)
-    ref = LocalRef(scheduler, next(scheduler.numbers), behaviour, name)
+    ref = scheduler.ref_class(scheduler, next(scheduler.numbers), behaviour, name)
     ref.status, ref.parent = DEAD, parent
     scheduler.reporter.crash(ref, Phase.INIT, reason, error)
     ref.entry, ref.parent = reason, None

@@ -48,6 +48,7 @@ from actors.ref import (
 )
 from actors.scheduling import direct
 from actors.scheduling._trio_internals import LOCK_OWNERS, Leftovers, is_clean
+from actors.scheduling.checked_ref import CheckedRef
 from actors.scheduling.control import is_exiting
 from actors.scheduling.outcomes import (
     check_owed,
@@ -60,6 +61,7 @@ from actors.scheduling.outcomes import (
     work_off,
 )
 from actors.scheduling.protection import protect
+from actors.scheduling.threads import get_ident, stranger
 from actors.scheduling.turns import Phase, Turn
 from actors.scheduling.waits import Call, Receive, RequestCall, Wait, wait_in_task
 from actors.scheduling.wheel import Wheel
@@ -101,6 +103,7 @@ class Scheduler:
         stopwatch: Callable[[], float],
         *,
         counted: bool,
+        debug: bool = False,
     ) -> None:
         self.name = name
         self.run = run
@@ -108,6 +111,7 @@ class Scheduler:
         self.now = now
         self.stopwatch = stopwatch
         self.counted = counted
+        self.ref_class: type[LocalRef] = CheckedRef if debug else LocalRef
         self.system: System
         self.leader: trio.lowlevel.Task
         self.base: CancelStatus
@@ -120,6 +124,7 @@ class Scheduler:
         self.numbers = itertools.count(1)
         self.reporter = Reporter(now, self._note_fatal)
         self.counters = self.reporter.counters
+        self.thread = get_ident()
         self.token = trio.lowlevel.current_trio_token()
         self.wheel = Wheel(self, now)
         self.idle = False
@@ -140,15 +145,18 @@ class Scheduler:
     def wake(self) -> None:
         """Wake the idle leader. Raises RuntimeError in a thread that is not the system's."""
         try:
+            self.check_thread()
             trio.lowlevel.reschedule(self.leader)
         except (RuntimeError, AssertionError):
             # What was queued is not to stay behind, nor all that comes after it.
             self.token.run_sync_soon(self._wake_late)
-            raise RuntimeError(
-                f"the system {self.name!r} belongs to another thread or trio run; reach it through "
-                "a portal, which system.portal() makes there"
-            ) from None
+            raise stranger(self.name) from None
         self.idle = False
+
+    def check_thread(self) -> None:
+        """Raise RuntimeError in a thread that is not the system's."""
+        if get_ident() != self.thread:
+            raise stranger(self.name)
 
     def _wake_late(self) -> None:
         if self.idle and self.runq:
@@ -158,7 +166,7 @@ class Scheduler:
         """Put an actor that is idle or held into the run queue."""
         ref.status = QUEUED
         self.runq.append(ref)
-        if self.idle:
+        if self.idle or get_ident() != self.thread:
             self.wake()
 
     async def wait_as_child(self, owner: LocalRef, call: Call) -> None:
@@ -173,13 +181,13 @@ class Scheduler:
 
     def run_slice(self, seconds: float) -> tuple[Turn, Any] | None:
         """Step runnable actors for one slice. Returns the turn to bind, if one needs the task."""
-        runq, stopwatch = self.runq, self.stopwatch
+        runq, stopwatch, ref_class = self.runq, self.stopwatch, self.ref_class
         mark = stopwatch()
         self.slice_end = mark + seconds
         self.left = SLICE_MESSAGES
         while runq:
             entry = runq.popleft()
-            if entry.__class__ is LocalRef:
+            if entry.__class__ is ref_class:
                 self._run_actor(entry)
             else:
                 self._resume(entry)  # type: ignore[arg-type]

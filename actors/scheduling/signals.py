@@ -35,9 +35,16 @@ class Signal(Generic[T]):
         return self._is_set
 
     def set(self, value: T) -> bool:
-        """Set the value and wake all waiters. False, and no effect, if it was set before."""
+        """Set the value and wake all waiters. False, and no effect, if it was set before.
+
+        Raises:
+            RuntimeError: somebody waits, and this is not the system's thread.
+        """
         if self._is_set:
             return False
+        for wait in self._waits:
+            if wait.ref is not None:
+                wait.ref.scheduler.check_thread()
         self._is_set = True
         self._value = value
         waits, self._waits = self._waits, {}

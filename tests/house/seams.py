@@ -100,6 +100,9 @@ SEAMS: Mapping[str, Seam] = {
     "actors/scheduling/clocks.py": Seam(
         frozenset({"time"}), "the stopwatch of slices and turns; it stands still under simulation"
     ),
+    "actors/scheduling/threads.py": Seam(
+        frozenset({"threading"}), "asks which thread this is, to refuse a wrong one; starts none"
+    ),
     "actors/embedding/portal.py": Seam(
         frozenset({"threading", "concurrent.futures"}),
         "how other threads reach a system; none run in simulation",

@@ -1,14 +1,19 @@
-"""Kill -9 a node again and again while a replay plays, start it again, and demand the zeros.
+"""Kill -9 a node again and again while replays play, start it again, and demand the zeros.
 
-    python -m tests.reliability.kills [--kills N] [--pause LEAST MOST] [--direct] [--seed S]
-                                      [--json FILE] LOG...
+    python -m tests.reliability.kills [--kills N] [--direct] [--copies N] [--seed S]
+                                      [--json FILE] [--keep FOLDER] LOG...
 
-Moments are drawn at random, whatever happens at them: the time between a node's being ready (at
-first: the replay's beginning) and its kill evenly from `--pause`, so that any moment of a replay is
-hit, users registering and histories being read included; and after every kill, with a chance of
-START_UP_SHARE, another one at a moment of the start, drawn evenly from as long as the last took.
-When a replay is over before all kills are done, another begins on the node; the time in between,
-when nothing is played, has no kills.
+Moments are drawn at random, whatever happens at them, and spread over the phases of each replay, so
+that none takes all kills for being long and none goes without for being short: `MOMENTS` says how
+many a phase gets. Each is an even share of the phase's work (users registered, messages answered,
+users served, users who have read) and a delay of up to `DELAY` seconds from there on. One whose
+phase is over comes in the next, one whose replay is over is left out: the time in between, when
+nothing is played, has no kills.
+
+After every kill, with a chance of `AGAIN_SHARE`, another one comes at a moment drawn evenly from
+twice as long as the last start took, so it hits the start or the clients' coming back.
+
+When a replay is over before all kills are done, another begins on the node.
 
 Each kill is recorded: the replay's phase and age, whether the node was still starting, what the
 clients had in hand right before it (users who register or read, messages and changes without an
@@ -30,7 +35,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import trio
-import trio.testing
 
 from beamish.cli.files import raise_file_limit
 from beamish.replay import InHand, PlaySettings, Progress, Report, play
@@ -39,9 +43,13 @@ from tests.reliability.logs import copies
 from tests.reliability.node import NodeUnderTest
 from tests.reliability.probe import poll
 
+MOMENTS = {"registering": (1, 1), "playing": (1, 3), "settling": (0, 1), "reading": (1, 1)}
+"""The phases of a replay in their order, and how many moments of each are drawn, least and most."""
+PHASES = tuple(MOMENTS)
+DELAY = 0.1
+AGAIN_SHARE = 0.4
 IDLE_SHARE = 0.2
-START_UP_SHARE = 0.3
-NEXT_REPLAY_WITHIN = 600.0
+NEXT_WITHIN = 600.0
 
 
 @dataclass(slots=True)
@@ -95,62 +103,92 @@ class KillRun:
         }
 
 
+Moment = tuple[int, float]
+"""A phase's place among `PHASES`, and the share of its work that is done: ordered as in time."""
+
+
+def draw_moments(source: random.Random) -> list[Moment]:
+    """The moments of one replay, the first one first."""
+    counts = [source.randint(*between) for between in MOMENTS.values()]
+    return sorted((phase, source.random()) for phase, n in enumerate(counts) for _ in range(n))
+
+
+def reached(progress: Progress) -> Moment:
+    """The moment that a replay has come to, which must not be judged yet."""
+    # What was answered is counted at once, `done` only now and then while messages are played.
+    done = max(progress.done, progress.acknowledged if progress.phase == "playing" else 0)
+    return PHASES.index(progress.phase), done / max(progress.total, 1)
+
+
 class Killer:
     """Kills `node` at random moments of replays; `progress` is that of the one being played."""
 
-    def __init__(
-        self,
-        node: NodeUnderTest,
-        run: KillRun,
-        kills: int,
-        source: random.Random,
-        pause: tuple[float, float],
-    ) -> None:
+    def __init__(self, node: NodeUnderTest, run: KillRun, kills: int) -> None:
         self.node = node
         self.run = run
         self.kills = kills
-        self.source = source
-        self.pause = pause
         self.done = trio.Event()
         self.progress: Progress | None = None
+        self._source = random.Random(run.seed)
+        # Of its own: how often a replay is killed does not decide about the moments of the next.
+        self._drawing = random.Random(self._source.getrandbits(64))
+        self._moments: list[Moment] = []
         self._began = 0.0
         self._start_s = 1.0
 
     def begin_replay(self) -> Progress:
         """Another replay begins; its progress."""
         self.progress, self._began = Progress(), trio.current_time()
+        self._moments = draw_moments(self._drawing)
         return self.progress
 
-    async def end_replay(self) -> None:
-        """The replay is over, and what fell due while it was judged is no moment of the next."""
+    def end_replay(self) -> None:
+        """The replay is over, and its moments with it."""
         self.progress = None
-        await trio.testing.wait_all_tasks_blocked()
 
     async def work(self) -> None:
         """All kills; the node is ready at the end."""
-        while len(self.run.kills) < self.kills:
-            await self._moment()
-            self._kill(starting=False)
-            while len(self.run.kills) < self.kills and self.source.random() < START_UP_SHARE:
-                self.node.spawn()
-                await trio.sleep(self.source.uniform(0, self._start_s))
-                self._kill(starting=not self.node.is_ready())
-            self._start_s = self.run.kills[-1].start_s = await self.node.start()
+        while self._more():
+            await poll(self._due, 0.005, NEXT_WITHIN)
+            self._moments.pop(0)
+            if await self._still_playing_after(self._source.uniform(0, DELAY)):
+                await self._strike()
         self.done.set()
 
-    async def _moment(self) -> None:
-        """Wait for a random moment of a replay."""
-        await trio.sleep(self.source.uniform(*self.pause))
-        while not self._replaying():
-            await poll(self._replaying, 0.005, NEXT_REPLAY_WITHIN)
-            await trio.sleep(self.source.uniform(*self.pause))
+    async def _strike(self) -> None:
+        """A kill, by chance more of them right after it, and the node is ready again."""
+        self._kill()
+        while self._more() and self._source.random() < AGAIN_SHARE:
+            self.node.spawn()
+            if not await self._still_playing_after(self._source.uniform(0, 2 * self._start_s)):
+                await self.node.wait_ready()
+                return
+            self._kill()
+        self._start_s = self.run.kills[-1].start_s = await self.node.start()
 
-    def _replaying(self) -> bool:
-        return self.progress is not None and self.progress.phase != "judging"
+    def _more(self) -> bool:
+        return len(self.run.kills) < self.kills
 
-    def _kill(self, *, starting: bool) -> None:
-        progress = self.progress or Progress("between replays")
+    def _due(self) -> bool:
+        """Whether the next moment of the replay that is being played has come."""
+        playing, moments = self._playing(), self._moments
+        return playing is not None and bool(moments) and moments[0] <= reached(playing)
+
+    def _playing(self) -> Progress | None:
+        """The replay that is being played; None once it is judged."""
+        return None if self.progress is None or self.progress.phase == "judging" else self.progress
+
+    async def _still_playing_after(self, seconds: float) -> bool:
+        """Sleep, and tell whether the replay is going on that was before."""
+        before = self._playing()
+        await trio.sleep(seconds)
+        return before is not None and before is self._playing()
+
+    def _kill(self) -> None:
+        progress = self._playing()
+        assert progress is not None
         age = trio.current_time() - self._began
+        starting = not self.node.is_ready()
         kill = Kill(progress.phase, starting, progress.in_hand(), age_s=round(age, 3))
         self.node.kill()
         kill.unsettled = self.node.unsettled_streams()
@@ -163,23 +201,22 @@ async def run_kills(
     *,
     kills: int,
     seed: int,
-    pause: tuple[float, float],
     options: Sequence[str] = (),
 ) -> KillRun:
-    """Replays of `plan` until `kills` kills are done, `pause[0]` to `pause[1]` s between two."""
+    """Replays of `plan` until `kills` kills are done or one does not come to the zeros."""
     print(f"{kills} kills, seed {seed}")
     run = KillRun(seed)
     node = NodeUnderTest(folder, options)
     try:
         await node.start()
-        killer = Killer(node, run, kills, random.Random(seed), pause)
+        killer = Killer(node, run, kills)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(killer.work)
             while not killer.done.is_set():
                 progress = killer.begin_replay()
                 settings = PlaySettings(urls=(node.ws,))
                 run.reports.append(await play(plan, settings, progress=progress))
-                await killer.end_replay()
+                killer.end_replay()
                 if not run.reports[-1].clean:
                     nursery.cancel_scope.cancel()
         if run.reports[-1].clean:
@@ -197,7 +234,6 @@ def main() -> int:
     parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--direct", action="store_true")
     parser.add_argument("--seed", type=int, help="which moments; by default drawn and printed")
-    parser.add_argument("--pause", type=float, nargs=2, default=(0.0, 15.0))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="where to keep the node's directory and log")
     arguments = parser.parse_args()
@@ -210,13 +246,7 @@ def main() -> int:
         folder.mkdir(exist_ok=True)
 
         async def go() -> KillRun:
-            return await run_kills(
-                plan,
-                folder,
-                kills=arguments.kills,
-                seed=seed,
-                pause=tuple(arguments.pause),
-            )
+            return await run_kills(plan, folder, kills=arguments.kills, seed=seed)
 
         run = trio.run(go)
     if arguments.json is not None:

@@ -20,7 +20,7 @@ from supervision.child_spec import (
 
 
 class Counter(Actor):
-    def __init__(self, start=0):
+    def __init__(self, start=0, limit=10):
         self.count = start
 
 
