@@ -12,7 +12,8 @@ awaited are temporary children: whoever waits hears of a failure, and a second r
 anybody its result. A task that nobody awaits may be transient or permanent.
 
 What a task raises is its crash: reported, told to the supervisor, and to the starter as
-`TaskFailed`. With ``link=`` it ends that actor as well, and is ended by its end.
+`TaskFailed`. With ``link=`` it ends that actor as well, and is ended by its end. Exceptions named
+as ``expected=`` are the starter's business alone: no report, and no link carries them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeVar, TypeVarTuple, cast, overload
 
 from actors import Actor, LocalRef, Ref, Task, TaskStream
-from actors.behaviours.tasks import MAX_CONCURRENCY, TaskRun
+from actors.behaviours.tasks import MAX_CONCURRENCY, Expected, TaskRun, check_expected
 from actors.lifecycle.start_and_end import send_exit
 from actors.ref import CALL_TIMEOUT_S
 from supervision.child_spec import ChildSpec, ShutdownTime
@@ -50,6 +51,7 @@ class TaskSupervisor:
         function: Callable[[*Ts], Coroutine[Any, Any, R]],
         *args: *Ts,
         link: Actor | None = None,
+        expected: Expected = (),
     ) -> Task[R]: ...
     @overload
     async def start(
@@ -57,11 +59,18 @@ class TaskSupervisor:
         function: Callable[[*Ts], R],
         *args: *Ts,
         link: Actor | None = None,
+        expected: Expected = (),
     ) -> Task[R]: ...
     async def start(
-        self, function: Callable[[*Ts], Any], *args: *Ts, link: Actor | None = None
+        self,
+        function: Callable[[*Ts], Any],
+        *args: *Ts,
+        link: Actor | None = None,
+        expected: Expected = (),
     ) -> Task[Any]:
         """Run ``function(*args)`` as a temporary child; `link`: an actor to link it with.
+
+        `expected`: exception classes that are no crash, as for `actors.start_task`.
 
         Raises:
             TooManyChildren: the supervisor has `max_children`.
@@ -69,7 +78,7 @@ class TaskSupervisor:
 
         """
         owner = None if link is None else link.ref
-        task: Task[Any] = Task(owner)
+        task: Task[Any] = Task(owner, check_expected(expected))
         ref = task.ref = await _start(self.ref, TaskRun, task, function, args)
         if link is not None and owner is not None:
             if ref.exit_reason is None:
@@ -99,6 +108,7 @@ class TaskSupervisor:
         ordered: bool = True,
         timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
+        expected: Expected = (),
     ) -> TaskStream[Item, R]: ...
     @overload
     def stream(
@@ -110,6 +120,7 @@ class TaskSupervisor:
         ordered: bool = True,
         timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
+        expected: Expected = (),
     ) -> TaskStream[Item, R]: ...
     def stream(
         self,
@@ -120,6 +131,7 @@ class TaskSupervisor:
         ordered: bool = True,
         timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
+        expected: Expected = (),
     ) -> TaskStream[Any, Any]:
         """Run `function` for each item in a child of its own; see `actors.stream_tasks`."""
         return TaskStream(
@@ -130,6 +142,7 @@ class TaskSupervisor:
             ordered=ordered,
             timeout=timeout,
             on_timeout=on_timeout,
+            expected=expected,
         )
 
 

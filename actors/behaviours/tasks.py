@@ -11,6 +11,9 @@ Contract:
 
 * The function is ``def`` or ``async def`` and may use everything that a handler may. What it
   returns is the result; what it raises is the crash of its actor, with a crash report.
+* Exceptions of the classes given as ``expected=`` are no crash but a result of another kind, which
+  is the business of whoever awaits it: nothing is reported, the actor ends with `Normal` and no
+  link carries anything, and `Task.result` raises `TaskFailed` as for a crash.
 * ``start_task(actor, ...)`` links: a crash of the task ends the starter and its end ends the task,
   unless ``link=False``. ``start_task(system, ...)`` links with nobody. Tasks under a supervisor are
   made by ``supervision.TaskSupervisor``.
@@ -47,13 +50,13 @@ from typing import (
 
 from actors.actor import Actor
 from actors.behaviours.task_actor import TaskActor
-from actors.errors import CallError, CallTimeout, WaitTimeout
+from actors.errors import CallError, CallTimeout, Stop, WaitTimeout
 from actors.lifecycle.links import Watch, remove_link
 from actors.lifecycle.start_and_end import send_exit, send_kill
 from actors.lifecycle.stopping import check_no_cycle, wait_for_end
 from actors.lifecycle.ties import tie, untie
 from actors.observing.summaries import summary
-from actors.reasons import ExitReason, Normal, Shutdown
+from actors.reasons import Crashed, ExitReason, Normal, Shutdown, crashed
 from actors.ref import CALL_TIMEOUT_S
 from actors.scheduling.clocks import deadline_after
 from actors.scheduling.protection import expose, protect
@@ -70,6 +73,8 @@ Item = TypeVar("Item")
 MAX_CONCURRENCY: Final = 8
 """Tasks of a stream that run at once, if nothing else is said."""
 
+Expected = type[Exception] | tuple[type[Exception], ...]
+"""Classes of exceptions, as an ``except`` takes them."""
 Starter = Callable[..., Awaitable["LocalRef"]]
 """Starts an actor: class and arguments as for ``spawn``."""
 
@@ -90,13 +95,15 @@ class TimedOut(ExitReason):
 class Task(Generic[R]):
     """One task that has been started. Compare by identity."""
 
-    __slots__ = ("_owner", "_value", "ref")
+    __slots__ = ("_expected", "_failure", "_owner", "_value", "ref")
 
     ref: LocalRef
     """The task's actor."""
 
-    def __init__(self, owner: LocalRef | None = None) -> None:
+    def __init__(self, owner: LocalRef | None = None, expected: Expected = ()) -> None:
         self._owner = owner
+        self._expected = expected
+        self._failure: Crashed | None = None
         self._value: Any = None
 
     def __repr__(self) -> str:
@@ -111,7 +118,7 @@ class Task(Generic[R]):
         """What the function returned; waits for the task's end.
 
         Raises:
-            TaskFailed: the task crashed, was ended or killed.
+            TaskFailed: the task crashed, failed as expected, was ended or killed.
             CallTimeout: it has not ended within `timeout` seconds (None: wait for ever).
             CallCycle: the task waits for the caller.
         """
@@ -123,9 +130,14 @@ class Task(Generic[R]):
         return self._outcome(reason)
 
     def _outcome(self, reason: ExitReason) -> R:
-        if isinstance(reason, Normal):
+        failure = self._failed_with(reason)
+        if failure is None:
             return self._value  # type: ignore[no-any-return]
-        raise TaskFailed(self, reason)
+        raise TaskFailed(self, failure)
+
+    def _failed_with(self, reason: ExitReason) -> ExitReason | None:
+        """Why there is no result; None if there is one. `reason`: what the actor ended with."""
+        return self._failure if isinstance(reason, Normal) else reason
 
     def _unlink(self) -> None:
         if self._owner is not None:
@@ -135,7 +147,7 @@ class Task(Generic[R]):
     async def shutdown(self, timeout: float | None = CALL_TIMEOUT_S) -> ExitReason:  # noqa: ASYNC109
         """End the task in order: unlink it, send `Shutdown`, kill it after `timeout` seconds.
 
-        Returns the reason of its end: `Normal` if it was quicker, and then it has a result.
+        Returns the reason of its end: `Normal` if it was quicker, and then `result` tells more.
         """
         ref = self.ref
         if not self.is_done:
@@ -166,11 +178,17 @@ class TaskRun(TaskActor):
 
     async def run(self) -> None:
         """Run the function."""
-        value = self._function(*self._args)
-        if isinstance(value, CoroutineType):
-            value = await value
-        if self._task is not None:
-            self._task._value = value
+        task = Task() if self._task is None else self._task
+        try:
+            value = self._function(*self._args)
+            if isinstance(value, CoroutineType):
+                value = await value
+        except Stop:
+            raise
+        except task._expected as error:
+            task._failure = crashed(error)
+        else:
+            task._value = value
 
 
 @overload
@@ -179,6 +197,7 @@ async def start_task(
     function: Callable[[*Ts], Coroutine[Any, Any, R]],
     *args: *Ts,
     link: bool = True,
+    expected: Expected = (),
 ) -> Task[R]: ...
 @overload
 async def start_task(
@@ -186,19 +205,27 @@ async def start_task(
     function: Callable[[*Ts], R],
     *args: *Ts,
     link: bool = True,
+    expected: Expected = (),
 ) -> Task[R]: ...
 async def start_task(
-    starter: Actor | System, function: Callable[[*Ts], Any], *args: *Ts, link: bool = True
+    starter: Actor | System,
+    function: Callable[[*Ts], Any],
+    *args: *Ts,
+    link: bool = True,
+    expected: Expected = (),
 ) -> Task[Any]:
     """Run ``function(*args)`` in an actor of its own, linked to `starter` if that is an actor.
 
+    `expected`: an exception class, or several, that are no crash when the function raises them.
+
     Raises:
         SystemStopped: the system has stopped.
-        TypeError: `function` cannot be called, or `starter` starts no actors.
+        TypeError: `function` cannot be called, `starter` starts no actors, or `expected` names
+            something else than classes of exceptions.
     """
     _check(starter, function)
     linked = starter.ref if isinstance(starter, Actor) and link else None
-    task: Task[Any] = Task(linked)
+    task: Task[Any] = Task(linked, check_expected(expected))
     task.ref = await starter_of(starter, link=link)(TaskRun, task, function, args)
     return task
 
@@ -211,6 +238,17 @@ def _check(starter: object, function: object) -> None:
         )
     if not isinstance(starter, Actor) and not hasattr(starter, "spawn"):
         raise TypeError(f"a task is started by an actor or a system, not by {summary(starter)}")
+
+
+def check_expected(expected: Any) -> Expected:
+    """`expected` as it was given. Raises TypeError if it is no class of exceptions, nor several."""
+    for kind in expected if isinstance(expected, tuple) else (expected,):
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(
+                f"expected= takes exception classes, not {summary(kind)}; write expected=OSError "
+                "or expected=(OSError, ValueError)"
+            )
+    return expected  # type: ignore[no-any-return]
 
 
 def starter_of(starter: Actor | System, *, link: bool) -> Starter:
@@ -243,7 +281,7 @@ class _Job(Watch):
         self.deadline = deadline
         self.reason: ExitReason | None = None
         self.timed_out = False
-        self.task: Task[Any] = Task(stream._owner)
+        self.task: Task[Any] = Task(stream._owner, stream._expected)
 
     def ended(self, reason: ExitReason, /) -> None:
         """The task has ended."""
@@ -251,11 +289,9 @@ class _Job(Watch):
         self.stream._note_end(self)
 
     def outcome(self) -> TaskOutcome[Any, Any]:
-        reason = TimedOut() if self.timed_out else self.reason
-        failed = not isinstance(reason, Normal)
-        return TaskOutcome(
-            self.item, None if failed else self.task._value, reason if failed else None
-        )
+        assert self.reason is not None
+        reason = TimedOut() if self.timed_out else self.task._failed_with(self.reason)
+        return TaskOutcome(self.item, self.task._value if reason is None else None, reason)
 
 
 class TaskStream(Generic[Item, R]):
@@ -272,6 +308,7 @@ class TaskStream(Generic[Item, R]):
         timeout: float | None = CALL_TIMEOUT_S,
         on_timeout: Literal["raise", "kill"] = "raise",
         owner: LocalRef | None = None,
+        expected: Expected = (),
     ) -> None:
         if type(max_concurrency) is not int or max_concurrency < 1:
             raise ValueError(f"max_concurrency={max_concurrency!r} is not an int of at least 1")
@@ -281,6 +318,7 @@ class TaskStream(Generic[Item, R]):
             deadline_after(0.0, timeout)
         self._start = start
         self._owner = owner
+        self._expected = check_expected(expected)
         self._function = function
         self._items: Iterator[Item] | None = iter(items)
         self._max: Final = max_concurrency
@@ -397,6 +435,7 @@ def stream_tasks(
     ordered: bool = True,
     timeout: float | None = CALL_TIMEOUT_S,
     on_timeout: Literal["raise", "kill"] = "raise",
+    expected: Expected = (),
 ) -> TaskStream[Item, R]: ...
 @overload
 def stream_tasks(
@@ -409,6 +448,7 @@ def stream_tasks(
     ordered: bool = True,
     timeout: float | None = CALL_TIMEOUT_S,
     on_timeout: Literal["raise", "kill"] = "raise",
+    expected: Expected = (),
 ) -> TaskStream[Item, R]: ...
 def stream_tasks(
     starter: Actor | System,
@@ -420,6 +460,7 @@ def stream_tasks(
     ordered: bool = True,
     timeout: float | None = CALL_TIMEOUT_S,
     on_timeout: Literal["raise", "kill"] = "raise",
+    expected: Expected = (),
 ) -> TaskStream[Any, Any]:
     """Run `function` for each item in a task of its own; use it with ``async with``.
 
@@ -432,6 +473,7 @@ def stream_tasks(
         ordered: outcomes in the order of the items, or as they come.
         timeout: seconds for each task, None for any time.
         on_timeout: what comes of a task that is late.
+        expected: exception classes that are no crash, but the reason of an outcome.
     """
     return TaskStream(
         starter_of(starter, link=link),
@@ -441,9 +483,10 @@ def stream_tasks(
         ordered=ordered,
         timeout=timeout,
         on_timeout=on_timeout,
+        expected=expected,
         owner=starter.ref if isinstance(starter, Actor) and link else None,
     )
 
 
-protect(Task, TaskStream, _Job, start_task, starter_of, stream_tasks)
+protect(Task, TaskStream, _Job, start_task, check_expected, starter_of, stream_tasks)
 expose(TaskStream._next_item)

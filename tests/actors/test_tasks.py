@@ -23,6 +23,7 @@ from actors import (
     Killed,
     Normal,
     Shutdown,
+    Stop,
     TaskFailed,
     TimedOut,
     open_system,
@@ -51,6 +52,10 @@ def crash(_=None):
     raise ValueError("boom")
 
 
+def odd(number):
+    return number if number % 2 else crash()
+
+
 async def test_a_task_returns_what_its_function_does(system, autojump_clock):
     task = await start_task(system, double, 21)
     assert await task.result() == 42
@@ -74,6 +79,64 @@ async def test_a_handler_goes_on_while_its_task_runs(system, autojump_clock):
     begun = trio.current_time()
     assert await ref.call(Do(work)) == [False, 3]
     assert trio.current_time() - begun == pytest.approx(3, abs=0.01)
+
+
+async def test_an_expected_failure_is_the_owners_and_nobody_elses(system, caplog):
+    reports = []
+    system.on_report(reports.append)
+    ref = await system.spawn(Worker)
+
+    async def work(me):
+        task = await start_task(me, crash, expected=(OSError, ValueError))
+        with pytest.raises(TaskFailed, match="without a result: ValueError: boom") as info:
+            await task.result()
+        return info.value.reason, task.ref.exit_reason
+
+    assert await ref.call(Do(work)) == (Crashed("ValueError", "boom"), Normal())
+    assert ref.is_alive()  # though it is linked
+    assert not reports
+    assert not caplog.records
+    assert system.statistics()["crashes"] == 0
+
+
+async def test_a_failure_that_was_not_expected_is_a_crash_as_ever(system, caplog):
+    task = await start_task(system, crash, expected=OSError)
+    with pytest.raises(TaskFailed):
+        await task.result()
+    assert task.ref.exit_reason == Crashed("ValueError", "boom")
+    assert "crash: <TaskRun" in caplog.text
+
+
+async def test_a_function_that_stops_its_task_has_not_failed_as_expected(system):
+    def stop():
+        raise Stop(Shutdown("enough"))
+
+    task = await start_task(system, stop, expected=Exception)
+    with pytest.raises(TaskFailed, match="shutdown: enough"):
+        await task.result()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_expected_failures_of_a_stream_are_outcomes(system, caplog, ordered):
+    ref = await system.spawn(Worker)
+
+    async def work(me):
+        stream = stream_tasks(me, odd, [1, 2, 3], ordered=ordered, expected=ValueError)
+        async with stream as outcomes:
+            return [tuple(outcome) async for outcome in outcomes]
+
+    found = await ref.call(Do(work))
+    assert sorted(found) == [(1, 1, None), (2, None, Crashed("ValueError", "boom")), (3, 3, None)]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("expected", [OSError("no"), "OSError", (OSError, None), BaseException])
+async def test_only_classes_of_exceptions_can_be_expected(system, expected):
+    with pytest.raises(TypeError, match="expected= takes exception classes"):
+        await start_task(system, double, 1, expected=expected)
+    with pytest.raises(TypeError, match="expected= takes exception classes"):
+        stream_tasks(system, double, [1], expected=expected)
+    assert system.actors() == ()
 
 
 async def test_a_result_may_come_too_late_and_still_be_had(system, autojump_clock):

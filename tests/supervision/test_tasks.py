@@ -25,6 +25,10 @@ def crash():
     raise ValueError("boom")
 
 
+def odd(number):
+    return number if number % 2 else crash()
+
+
 async def children(tasks):
     return (await tasks.ref.call(CountChildren())).specs
 
@@ -52,6 +56,28 @@ async def test_a_crash_is_told_to_who_awaits_and_harms_nobody_else(
     assert tasks.ref.is_alive()
     await wait_all_tasks_blocked()
     assert reports == [("child_terminated", "'task'", "ValueError: boom")] * 5
+
+
+async def test_an_expected_failure_is_told_to_who_awaits_and_to_nobody_else(
+    system, tasks, reports, caplog, autojump_clock
+):
+    ref = await system.spawn(Worker)
+
+    async def work(me):
+        task = await tasks.start(crash, link=me, expected=ValueError)
+        with pytest.raises(TaskFailed) as info:
+            await task.result()
+        async with tasks.stream(odd, [2], expected=ValueError) as outcomes:
+            return [info.value.reason, *[outcome.reason async for outcome in outcomes]]
+
+    assert await ref.call(Do(work)) == [Crashed("ValueError", "boom")] * 2
+    assert ref.is_alive()
+    assert tasks.ref.is_alive()
+    await wait_all_tasks_blocked()
+    assert reports == []
+    assert not caplog.records
+    with pytest.raises(TypeError, match="expected= takes exception classes"):
+        await tasks.start(crash, expected="ValueError")
 
 
 @pytest.mark.parametrize("function", [crash, lambda: slowly(1)])

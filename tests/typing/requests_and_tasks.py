@@ -49,6 +49,9 @@ async def tasks(system: System, me: Actor) -> None:
     assert_type(page, Task[bytes])
     assert_type(await page.result(), bytes)
     assert_type(await (await start_task(system, double, 2)).result(), int)
+    assert_type(await start_task(me, fetch, "/", 3, expected=OSError), Task[bytes])
+    await start_task(me, double, 2, expected=(OSError, ValueError))
+    await start_task(me, double, 2, expected=OSError())  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
     await start_task(system, double, "2")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
