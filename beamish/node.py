@@ -49,7 +49,9 @@ from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.messenger.settings import MessengerSettings
 from beamish.messenger.streams.journal_port import JournalPort, LogReader
 from beamish.messenger.sweeper import Sweeper
+from beamish.messenger.traffic import Meter, Traffic
 from beamish.messenger.users.user import User
+from beamish.operations.timed_journal import TimedJournal
 from beamish.protocol import Codec, validators
 from beamish.protocol import Refusal as ProtocolRefusal
 from storage import Journal, Names, Refused, Scan, open_lmdb
@@ -150,7 +152,9 @@ class Node:
             raise ProtocolRefusal("shutting_down", "this node stops: use another")
         settings = self.environment.settings
         link = SessionLink(
-            Outbox(settings.outbox_bytes, settings.outbox_hard_bytes), settings.session_in_hand
+            Outbox(settings.outbox_bytes, settings.outbox_hard_bytes),
+            settings.session_in_hand,
+            Meter(self.environment.traffic),
         )
         args = (link, codec, peer, self.environment)
         try:
@@ -257,7 +261,8 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             open_system("node", seed=config.seed, tune_collector=config.tune_collector)
         )
         settings = config.settings
-        port = JournalPort(journal)
+        traffic = Traffic()
+        port = JournalPort(TimedJournal(journal, traffic.appended))
         environment = Environment(
             journal=port,
             logs=LogReader(port, settings.cache_bytes),
@@ -271,6 +276,7 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             directory=Directory(system),
             connections=Connections(),
             window=FanOutWindow(),
+            traffic=traffic,
         )
         node = Node(environment, journal, system)
         await node.start()

@@ -51,6 +51,7 @@ COUNTERS: Final = {
 TIMES: Final = ("gc_total_us", "gc_longest_us")
 GAUGES: Final = {
     "actors": "Actors alive.",
+    "alarms": "Mailboxes above the mark of their alarm.",
     "names": "Names taken.",
     "runnable": "Actors and waits in the run queue.",
     "deadlines": "Timers and deadlines pending.",

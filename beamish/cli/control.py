@@ -22,12 +22,14 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import trio
+
+from beamish.operations.plain import plain
 
 NAME = "control.sock"
 LONGEST_LINE = 64 * 1024
@@ -40,7 +42,7 @@ class ControlError(Exception):
 
 
 class Controlled(Protocol):
-    """What the server needs of a node and its gateway."""
+    """What the server needs of a node."""
 
     async def add_user(self, user: str, password: str, display: str | None = None) -> None:
         """Create an account. Raises ValueError."""
@@ -54,9 +56,13 @@ class Controlled(Protocol):
         """Load new versions of modules and move their actors. Raises ValueError."""
         ...
 
-    def statistics(self) -> dict[str, object]:
-        """Figures."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What is behind the socket: a node, and the figures of all that is around it."""
+
+    node: Controlled
+    figures: Callable[[], Mapping[str, object]]
 
 
 @contextlib.contextmanager
@@ -90,7 +96,7 @@ def listen(data: Path) -> trio.SocketListener:
     return trio.SocketListener(trio.socket.from_stdlib_socket(bound))
 
 
-async def serve_control(node: Controlled, listener: trio.SocketListener) -> None:
+async def serve_control(control: Control, listener: trio.SocketListener) -> None:
     """Answers requests until cancelled."""
     limit = trio.CapacityLimiter(MOST_CONNECTIONS)
 
@@ -100,7 +106,7 @@ async def serve_control(node: Controlled, listener: trio.SocketListener) -> None
                 lines = _Lines(stream)
                 while (line := await lines.next()) is not None:
                     with trio.move_on_after(ANSWER_WITHIN):
-                        answer = await _answer(node, line)
+                        answer = await _answer(control, line)
                         await stream.send_all(json.dumps(answer).encode() + b"\n")
 
     await trio.serve_listeners(serve_one, [listener])
@@ -169,18 +175,19 @@ class _Lines:
         return line
 
 
-async def _answer(node: Controlled, line: bytes) -> dict[str, Any]:
+async def _answer(control: Control, line: bytes) -> dict[str, Any]:
     try:
         asked = json.loads(line)
-        return {"ok": await _carry_out(node, asked)}
+        return {"ok": await _carry_out(control, asked)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return {"error": str(error)}
 
 
-async def _carry_out(node: Controlled, asked: dict[str, Any]) -> dict[str, Any]:
+async def _carry_out(control: Control, asked: dict[str, Any]) -> dict[str, Any]:
+    node = control.node
     match asked.get("command"):
         case "status":
-            return {name: plain(value) for name, value in node.statistics().items()}
+            return {name: plain(value) for name, value in control.figures().items()}
         case "user_add":
             await node.add_user(asked["user"], asked["password"], asked.get("display"))
             return {"user": asked["user"]}
@@ -197,17 +204,3 @@ def _names(modules: object) -> list[str]:
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise TypeError("modules is a list of full module names")
     return modules
-
-
-def plain(value: object) -> Any:
-    """`value` as JSON can hold it: dataclasses as maps, anything unknown as its text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        # Not `asdict`: it makes maps anew from pairs, and a Counter would count the pairs.
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -32,6 +33,8 @@ class ServeOptions:
     tls_cert: Path | None
     tls_key: Path | None
     trusted_proxy: tuple[str, ...]
+    admin: str | None
+    admin_public: bool
     inbox: int
     disk_reserve: int
     argon2_memory: int
@@ -50,6 +53,11 @@ class ServeOptions:
         return load_tls(self.tls_cert, self.tls_key)
 
     @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host and port of the admin port, if there shall be one."""
+        return None if self.admin is None else split_endpoint(self.admin)
+
+    @property
     def registration_open(self) -> bool:
         """As asked for, by default open where only this machine can connect."""
         if self.registration is not None:
@@ -63,6 +71,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Host and port of what `settings.ENDPOINT` has judged."""
+    parts = urlsplit(f"//{endpoint}")
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
 
 
 class Asked:
@@ -106,6 +122,14 @@ def asked(context: click.Context) -> Asked:
 
 def _contradictions(effective: Mapping[str, Effective]) -> Iterator[str]:
     """A sentence for each setting that cannot hold beside the others, or with what is on disk."""
+    admin = effective["admin"]
+    if admin.value is not None and not effective["admin-public"].value:
+        host, _ = split_endpoint(admin.value)
+        if not is_loopback(host):
+            yield (
+                f"admin ({admin.source}): others than this machine reach {host}, and whoever does"
+                " reads all of it. Write a loopback address, or admin-public = true"
+            )
     certificate, key = effective["tls-cert"], effective["tls-key"]
     if (certificate.value is None) != (key.value is None):
         there, missing = ("tls-cert", "tls-key") if key.value is None else ("tls-key", "tls-cert")

@@ -1,6 +1,7 @@
 """The ready file: how a script learns that a node takes connections, and where.
 
-One JSON object `{"pid", "http", "ws"}`, the last two full URLs. It appears whole, by a rename, once
+One JSON object `{"pid", "http", "ws"}`, the last two full URLs, and `"admin"` where there is an
+admin port. It appears whole, by a rename, once
 connections are accepted, and is removed when an orderly stop begins; a start that fails writes
 none. After a `kill -9` it is stale until the next start.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -36,11 +38,11 @@ class ReadyFile:
         if self._path is not None and self._pid() == os.getpid():
             self._path.unlink(missing_ok=True)
 
-    def write(self, http: str, ws: str) -> None:
-        """Say that connections are accepted at these addresses."""
+    def write(self, addresses: Mapping[str, str]) -> None:
+        """Say that connections are accepted at these addresses, by their names."""
         if self._path is None:
             return
-        told = {"pid": os.getpid(), "http": http, "ws": ws}
+        told = {"pid": os.getpid(), **addresses}
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
         fresh.write_text(json.dumps(told) + "\n", encoding="utf-8")
         fresh.replace(self._path)

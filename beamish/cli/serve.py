@@ -27,7 +27,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from beamish.cli.reload import Reload
     from beamish.gateway import Gateway
     from beamish.node import Node, NodeConfig
+    from beamish.operations.figures import Figures
     from beamish.protocol.limits import Limits
 
 DRAIN_WITHIN = 5.0
@@ -92,6 +94,7 @@ class Server:
         """`asked`: where a SIGHUP finds the settings anew; without it there is no reload."""
         self.options = options
         self._asked = asked
+        self._addresses: dict[str, str] = {}
         self._reload: Reload | None = None
         self.failure: str | None = None
         self._ready = ReadyFile(options.ready_file)
@@ -114,8 +117,11 @@ class Server:
 
     async def _obey(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
-            if number == signal.SIGHUP and self._reload is not None:
-                self._reload.now()
+            if number == signal.SIGHUP and self._asked is not None and self._asked.can_change:
+                if self._reload is None:
+                    logger.warning("SIGHUP: not while the node starts or stops")
+                else:
+                    self._reload.now()
                 continue
             if self._stop.is_set():
                 os._exit(1)
@@ -137,27 +143,49 @@ class Server:
         logger.info("stopped in order, in %.1f s", trio.current_time() - self._told_at)
 
     async def _serve_node(self, node: Node) -> None:
-        from beamish.cli.control import listen, serve_control
+        from beamish.cli.control import Control, listen, serve_control
         from beamish.cli.reload import Reload
 
         options = self.options
         async with trio.open_nursery() as nursery:
             gateway = await open_port(nursery, options, node)
-            watch = self._watch_injection(nursery, node)
-            figures = _Figures(node, gateway, watch)
-            nursery.start_soon(serve_control, figures, listen(options.data))
-            if self._asked is not None and self._asked.can_change:
+            control = Control(node, await self._watch(nursery, node, gateway))
+            nursery.start_soon(serve_control, control, listen(options.data))
+            if self._asked is not None:
                 self._reload = Reload(self._asked, options, gateway, node)
             self._serving = True
             self._tell(gateway)
             await self._stop.wait()
+            self._reload = None
             await self._end(node, gateway)
             nursery.cancel_scope.cancel()
             (options.data / "control.sock").unlink(missing_ok=True)
 
+    async def _watch(self, nursery: trio.Nursery, node: Node, gateway: Gateway) -> Figures:
+        """Begin to watch the node; its figures, on the admin port too if there is one."""
+        from beamish.operations.figures import Figures
+        from beamish.operations.monitor import Monitor
+        from beamish.operations.watched import Watched
+
+        watched = Watched(node, gateway, Monitor(node))
+        nursery.start_soon(watched.monitor.run)
+        injection = self._watch_injection(nursery, node)
+        more = None if injection is None else lambda: {"injected": injection.statistics()}
+        self._addresses["http"] = openable(gateway.http_url)
+        self._addresses["ws"] = openable(gateway.ws_url)
+        figures = Figures(watched, self.options.data, self._addresses, more)
+        address = self.options.admin_address
+        if address is not None:
+            from beamish.operations.admin import open_admin
+
+            with told_as_start_error(*address, "--admin"):
+                admin = await open_admin(nursery, address, watched, figures)
+            self._addresses["admin"] = openable(admin.http_url)
+        return figures
+
     def _tell(self, gateway: Gateway) -> None:
-        http = openable(gateway.http_url)
-        self._ready.write(http, openable(gateway.ws_url))
+        http = self._addresses["http"]
+        self._ready.write(self._addresses)
         click.echo(f"Beamish serves {http}")
         if elsewhere := from_elsewhere(gateway.http_url):
             click.echo(f"From other machines: {' or '.join(elsewhere)}")
@@ -183,26 +211,6 @@ class Server:
 
 class StartError(Exception):
     """The node cannot serve as asked; the text says why and what to do."""
-
-
-class _Figures:
-    """A node with its gateway's figures beside its own, for the control socket."""
-
-    def __init__(self, node: Node, gateway: Gateway, watch: InjectionWatch | None) -> None:
-        self.add_user = node.add_user
-        self.users = node.users
-        self.upgrade = node.upgrade
-        self._node = node
-        self._gateway = gateway
-        self._watch = watch
-
-    def statistics(self) -> dict[str, object]:
-        """Figures of all, and what identifies the process."""
-        gateway = self._gateway
-        figures: dict[str, object] = {"pid": os.getpid()}
-        figures |= {"http": openable(gateway.http_url), "ws": openable(gateway.ws_url)}
-        figures |= {"gateway": gateway.statistics()} | self._node.statistics()
-        return figures if self._watch is None else figures | {"injected": self._watch.statistics()}
 
 
 def node_config(options: ServeOptions) -> NodeConfig:
@@ -247,16 +255,25 @@ async def open_port(nursery: trio.Nursery, options: ServeOptions, node: Node) ->
     """
     import beamish
     from beamish.cli.reload import reloadable
-    from beamish.gateway import GatewayConfig, TlsError, open_gateway
+    from beamish.gateway import GatewayConfig, open_gateway
 
     host, port = options.host, options.port
-    try:
+    with told_as_start_error(host, port, "--host and --port"):
         config = GatewayConfig(
             limits=_limits(options),
             page=Path(beamish.__file__).parent / "page",
             **reloadable(options),
         )
         return await open_gateway(nursery, host, port, node, config)
+
+
+@contextmanager
+def told_as_start_error(host: str, port: int, settings: str) -> Iterator[None]:
+    """What keeps a port from opening, as the sentence that says what to change."""
+    from beamish.gateway import TlsError
+
+    try:
+        yield
     except TlsError as error:
         raise StartError(str(error)) from error
     except OSError as error:
@@ -267,7 +284,7 @@ async def open_port(nursery: trio.Nursery, options: ServeOptions, node: Node) ->
         else:
             reason = error.strerror or error
             what = f"{host} port {port} cannot be listened on ({reason}): choose another"
-        raise StartError(f"{what} with --host and --port.") from error
+        raise StartError(f"{what} with {settings}.") from error
 
 
 def sentence_of(error: BaseException) -> str:

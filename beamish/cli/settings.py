@@ -61,7 +61,26 @@ class NetworkType(click.ParamType[str]):
         return str(network)
 
 
+class EndpointType(click.ParamType[str]):
+    """An address to listen on with its port: HOST:PORT, IPv6 in brackets."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click."""
+        text = str(value)
+        try:
+            parts = urlsplit(f"//{text}")
+            good = bool(parts.hostname) and parts.port is not None and parts.netloc == text
+        except ValueError:
+            good = False
+        if not good:
+            self.fail(f"{text!r} is no address with a port: write 127.0.0.1:9090", param, ctx)
+        return text
+
+
 ORIGIN = OriginType()
+ENDPOINT = EndpointType()
 NETWORK = NetworkType()
 
 
@@ -183,6 +202,19 @@ SETTINGS: tuple[Setting, ...] = (
         example=["127.0.0.0/8"],
         several=True,
         reloadable=True,
+    ),
+    Setting(
+        "admin",
+        ENDPOINT,
+        "Address and port for `/metrics` and `/status.json`; without it there are none.",
+        example="127.0.0.1:9090",
+    ),
+    Setting(
+        "admin-public",
+        click.BOOL,
+        "Whether `admin` may be an address that others reach: whoever does reads all of it.",
+        False,
+        example=True,
     ),
     Setting("inbox", click.IntRange(1), "Newest updates that each inbox keeps at least.", 10_000),
     Setting(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from beamish.protocol.limits import DEFAULT_LIMITS, Limits
+
+Document = Callable[[], Awaitable[tuple[str, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class GatewayConfig:
 
     Attributes:
         limits: the protocol's limits; they bound frames, rates, logins, pings and writes.
+        documents: what is made anew for each request, by path: content type and body.
         page: the folder whose files are served under `/`; None serves none.
         allowed_origins: origins of pages besides the node's own host, as "https://chat.example";
             on loopback addresses their hosts are also the only names that the node answers to
@@ -34,6 +38,7 @@ class GatewayConfig:
     """
 
     limits: Limits = field(default=DEFAULT_LIMITS)
+    documents: Mapping[str, Document] = field(default_factory=dict)
     page: Path | None = None
     allowed_origins: tuple[str, ...] = ()
     max_connections: int = 20_000

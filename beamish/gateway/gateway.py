@@ -88,7 +88,7 @@ class Gateway:
         self._proxies = TrustedProxies(config.trusted_proxies)
         self._turning_away = 0
         self._codecs = codecs(config.limits)
-        self._http = HttpSide(load_pages(config.page), node.ready)
+        self._http = HttpSide(load_pages(config.page), node.ready, config.documents)
         self._admission = Admission(
             config.max_connections,
             config.max_per_address,

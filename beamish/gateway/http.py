@@ -1,4 +1,4 @@
-"""The plain HTTP side: the page's files and two health checks, with h11 on the trio stream.
+"""The plain HTTP side, with h11 on the trio stream: files, health checks, made documents.
 
 Only GET and HEAD, no request bodies: a request that announces one is answered and the connection
 closed. Requests on one connection are served one after another.
@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 import h11
 import trio
 
+from beamish.gateway.config import Document
 from beamish.gateway.head import RequestHead
 from beamish.gateway.pages import SECURITY_HEADERS, PageFile
 
@@ -20,10 +21,16 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class HttpSide:
-    """Answers requests for the page and the node's health."""
+    """Answers requests for the page, the node's health, and documents made for each request."""
 
-    def __init__(self, pages: Mapping[str, PageFile], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        pages: Mapping[str, PageFile],
+        ready: Callable[[], bool],
+        documents: Mapping[str, Document],
+    ) -> None:
         self._pages = pages
+        self._documents = documents
         self._ready = ready
 
     async def serve(self, stream: trio.abc.SendStream, head: RequestHead) -> bool:
@@ -37,13 +44,13 @@ class HttpSide:
             return False
         assert isinstance(request, h11.Request)
         has_body = connection.next_event() is h11.NEED_DATA
-        status, headers, body = self._answer(head)
+        status, headers, body = await self._answer(head)
         if has_body:
             headers.append((b"connection", b"close"))
         await stream.send_all(_response(connection, status, headers, body, head.method == b"HEAD"))
         return not has_body and connection.our_state is h11.DONE
 
-    def _answer(self, head: RequestHead) -> tuple[int, Headers, bytes]:
+    async def _answer(self, head: RequestHead) -> tuple[int, Headers, bytes]:
         if head.method not in (b"GET", b"HEAD"):
             return _text(405, "only GET and HEAD are served here", (b"allow", b"GET, HEAD"))
         path = unquote_to_bytes(head.path).decode("utf-8", "replace")
@@ -53,6 +60,10 @@ class HttpSide:
             if self._ready():
                 return _json(200, b'{"status":"ready"}\n')
             return _json(503, b'{"status":"not ready"}\n')
+        document = self._documents.get(path)
+        if document is not None:
+            content_type, body = await document()
+            return _made(content_type.encode("latin-1"), body)
         file = self._pages.get(path)
         if file is None:
             return _text(404, "there is nothing at this path")
@@ -73,7 +84,11 @@ def _text(status: int, message: str, *more: tuple[bytes, bytes]) -> tuple[int, H
 
 
 def _json(status: int, body: bytes) -> tuple[int, Headers, bytes]:
-    return status, [(b"content-type", b"application/json"), (b"cache-control", b"no-store")], body
+    return status, _made(b"application/json", body)[1], body
+
+
+def _made(content_type: bytes, body: bytes) -> tuple[int, Headers, bytes]:
+    return 200, [(b"content-type", content_type), (b"cache-control", b"no-store")], body
 
 
 def _response(

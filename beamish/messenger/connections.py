@@ -38,6 +38,11 @@ class Connections:
         self._links.pop(session, None)
         self._users.pop(session, None)
 
+    @property
+    def users_online(self) -> int:
+        """Users with at least one session."""
+        return len(set(self._users.values()))
+
     def prune(self) -> None:
         """Forget sessions that were killed before they could take their leave."""
         for session in [ref for ref in self._links if not ref.is_alive()]:

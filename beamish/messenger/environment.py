@@ -7,7 +7,7 @@ are given by whoever opens the node, so that a simulator can give its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from beamish.messenger.accounts.guesses import Guesses
@@ -18,6 +18,7 @@ from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.faults import CrashInjector
 from beamish.messenger.settings import MessengerSettings
 from beamish.messenger.streams.journal_port import JournalPort, LogReader
+from beamish.messenger.traffic import Traffic
 
 if TYPE_CHECKING:
     from beamish.messenger.directory import Directory
@@ -39,4 +40,5 @@ class Environment:
     directory: Directory
     connections: Connections
     window: FanOutWindow
+    traffic: Traffic = field(default_factory=Traffic)
     shutting_down: bool = False

@@ -36,6 +36,15 @@ async def test_every_figure_of_a_system_is_a_metric_once():
         assert all(metric.help.endswith(".") for metric in system.metrics())
 
 
+async def test_what_the_runtime_does_not_count_up_is_a_gauge():
+    async with open_system() as system:
+        counted = {field.name for field in fields(Counters)}
+        for metric in system.metrics():
+            name = metric.name.removeprefix("actors_").removesuffix("_total")
+            if metric.kind == "counter":
+                assert name in counted | {"messages", "gc_seconds"}
+
+
 def test_every_counter_has_its_sentence():
     named = {field.name for field in fields(Counters)}
     assert named - set(COUNTERS) - set(TIMES) == {"messages"}

@@ -85,6 +85,7 @@ class Feed:
         if hint.first <= self.handed + 1 and self._actor.outbox.has_room:
             skip = self.handed + 1 - hint.first
             self._hand_on(self.handed + 1, hint.rows[skip:], hint.logs)
+            self._measure(hint)
         self.go_on()
 
     def head(self, version: int) -> bool:
@@ -191,7 +192,15 @@ class Feed:
             size += more
         if n >= first:
             self._event(first, n, items)
+        self._actor.environment.traffic.updates += n + 1 - start
         self.handed = n
+
+    def _measure(self, hint: NewInbox) -> None:
+        """How old the newest message of a hint is now that it is handed on."""
+        if hint.logs:
+            environment = self._actor.environment
+            newest = max(records[-1].fields["at"] for records in hint.logs.values())
+            environment.traffic.delivered.add((environment.now_ms() - newest) / 1_000)
 
     def _event(self, first: int, last: int, items: list[bytes]) -> None:
         codec = self._actor.codec

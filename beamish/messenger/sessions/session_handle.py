@@ -12,6 +12,7 @@ import trio
 from actors import Ref
 from beamish.messenger.messages import ClientItem, Disconnected
 from beamish.messenger.sessions.outbox import Outbox
+from beamish.messenger.traffic import Meter, Traffic
 from beamish.protocol import Item
 from beamish.protocol.session import SessionClosed
 
@@ -19,8 +20,9 @@ from beamish.protocol.session import SessionClosed
 class SessionLink:
     """What a session and its connection share. Implements `SessionHandle`."""
 
-    def __init__(self, outbox: Outbox, in_hand: int) -> None:
+    def __init__(self, outbox: Outbox, in_hand: int, meter: Meter | None = None) -> None:
         self.outbox = outbox
+        self.meter = Meter(Traffic()) if meter is None else meter
         self.authenticated = False
         self.logging_in = False
         self.lost = False
@@ -61,6 +63,7 @@ class SessionLink:
         if outbox.closed:
             raise SessionClosed
         self.in_hand += 1
+        self.meter.received(item)
         assert self._session is not None
         self._session.cast(ClientItem(item))
 

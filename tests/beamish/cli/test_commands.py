@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 import beamish.replay
 from beamish.cli.replay_command import websocket_url, write_json
-from beamish.cli.status import flatten
+from beamish.cli.status import flatten, size, span
 from tests.beamish.cli.process import COMMAND, Served, served
 from tests.beamish.cli.process import beamish as run
 
@@ -85,7 +86,7 @@ def test_a_display_name_of_64_characters_will_do(node: Served) -> None:
 
 
 def test_status_has_a_table_and_json(node: Served) -> None:
-    table = run("status", "--data", node.data)
+    table = run("status", "--all", "--data", node.data)
     assert "journal.commits" in table.stdout
     figures = json.loads(run("status", "--data", node.data, "--json").stdout)
     assert figures["pid"] == node.process.pid
@@ -103,7 +104,7 @@ def test_status_counts_refused_connections_by_their_status(node: Served) -> None
             assert b" 400 " in opened.recv(4_096)
     figures = json.loads(run("status", "--data", node.data, "--json").stdout)
     assert figures["gateway"]["refused"] == {"400": 3}
-    assert "gateway.refused.400" in run("status", "--data", node.data).stdout
+    assert "gateway.refused.400" in run("status", "--all", "--data", node.data).stdout
 
 
 def test_commands_without_a_node_say_how_to_start_one(tmp_path: Path) -> None:
@@ -237,6 +238,35 @@ def test_addresses_of_pages_and_hosts_will_do(given: str, meant: str) -> None:
 def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(click.BadParameter, match="no address of a node"):
         websocket_url("ftp://h")
+
+
+def test_status_tells_at_a_glance_what_an_operator_wants(node: Served) -> None:
+    told = run("status", "--data", node.data)
+    assert told.returncode == 0, told.stderr
+    for name in ("version", "up for", "users online", "connections", "messages a second"):
+        assert name in told.stdout
+    rows = {row[0].strip(): row[1].strip() for row in re.findall(r"│ (.*?) │ (.*?) │", told.stdout)}
+    assert rows["address"] == node.http
+    assert re.fullmatch(r"[\d.]+ (B|KiB|MiB)", rows["journal"])
+    assert rows["disk free"].split()[1] in ("MiB", "GiB", "TiB")
+    assert rows["alarms"] == "none"
+    assert str(node.process.pid) in rows["version"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.25, "0.2 s"), (61, "1 min 1 s"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")],
+)
+def test_times_are_told_by_their_two_largest_units(seconds: float, said: str) -> None:
+    assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 B"), (1_536, "1.5 KiB"), (1 << 50, "1024.0 TiB")],
+)
+def test_sizes_are_told_in_a_fitting_unit(count: int, said: str) -> None:
+    assert size(count) == said
 
 
 def test_nested_figures_become_rows() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from beamish.cli.control import ControlError, listen, plain, request, serve_control
+from beamish.cli.control import Control, ControlError, listen, request, serve_control
+from beamish.operations.plain import plain
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Node:
 async def controlled(data: Path) -> AsyncIterator[Node]:
     node = Node()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_control, node, listen(data))
+        nursery.start_soon(serve_control, Control(node, node.statistics), listen(data))
         yield node
         nursery.cancel_scope.cancel()
 

@@ -38,6 +38,8 @@ def options(**changes: object) -> ServeOptions:
         "tls_cert": None,
         "tls_key": None,
         "trusted_proxy": (),
+        "admin": None,
+        "admin_public": False,
         "inbox": 10_000,
         "disk_reserve": 256,
         "argon2_memory": 64,
@@ -305,12 +307,12 @@ def test_a_ready_file_appears_whole_and_goes_away(tmp_path: Path) -> None:
     path = tmp_path / "ready.json"
     file = ReadyFile(path)
     file.remove()
-    file.write("http://h/", "ws://h/ws")
+    file.write({"http": "http://h/", "ws": "ws://h/ws"})
     assert json.loads(path.read_text())["ws"] == "ws://h/ws"
     assert [entry.name for entry in tmp_path.iterdir()] == ["ready.json"]
     file.remove()
     assert not path.exists()
-    ReadyFile(None).write("http://h/", "ws://h/ws")
+    ReadyFile(None).write({"http": "http://h/", "ws": "ws://h/ws"})
     ReadyFile(None).remove()
 
 
