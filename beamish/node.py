@@ -8,6 +8,7 @@ The tree, one_for_one throughout, so that nothing that crashes takes a stranger 
     messenger
     ├── users           one supervised actor for each user in memory
     ├── conversations   one for each conversation in memory
+    ├── relays          one for each channel that somebody here follows
     ├── sessions        one for each connection
     └── sweeper         pending work and missed updates
 
@@ -33,6 +34,7 @@ from beamish.messenger.accounts.guesses import Guesses
 from beamish.messenger.accounts.passwords import Passwords
 from beamish.messenger.accounts.profiles import Profiles
 from beamish.messenger.accounts.tokens import new_device, new_token
+from beamish.messenger.channels.relay import Relay
 from beamish.messenger.connections import Connections
 from beamish.messenger.conversations.conversation import Conversation
 from beamish.messenger.conversations.refusal import Refusal
@@ -63,6 +65,10 @@ CHILD_BUDGET = Budget(20, 10.0)
 """Restarts of one user or conversation before it is left until somebody needs it again."""
 
 USER = ChildSpec("user", User, restart="transient", budget=CHILD_BUDGET)
+KINDS = ("users", "conversations", "relays", "sessions")
+"""Supervisors of what is started on demand."""
+
+RELAY = ChildSpec("relay", Relay, restart="transient", budget=CHILD_BUDGET)
 CONVERSATION = ChildSpec("conversation", Conversation, restart="transient", budget=CHILD_BUDGET)
 SESSION = ChildSpec("session", Session, restart="temporary", shutdown=1.0)
 
@@ -112,13 +118,10 @@ class Node:
     async def start(self) -> None:
         """Build the supervision tree."""
         env = self.environment
-        specs = [
-            ChildSpec(name, DynamicSupervisor, type="supervisor", name=name)
-            for name in ("users", "conversations", "sessions")
-        ]
+        specs = [ChildSpec(name, DynamicSupervisor, type="supervisor", name=name) for name in KINDS]
         top = await self.system.spawn(Supervisor, specs, name="messenger")
         await self.system.spawn(Lookout, top, self._ended)
-        for name in ("users", "conversations", "sessions"):
+        for name in KINDS:
             ref = self.system.whereis(name)
             assert ref is not None
             self._supervisors[name] = ref
@@ -127,6 +130,7 @@ class Node:
             {
                 "user": (self._supervisors["users"], USER),
                 "conversation": (self._supervisors["conversations"], CONVERSATION),
+                "relay": (self._supervisors["relays"], RELAY),
             },
         )
         await top.call(StartChild(ChildSpec("sweeper", Sweeper, (env,), name="sweeper")))

@@ -20,6 +20,7 @@ ACCOUNT_LANE = "@"
 
 _USER = re.compile(r"[a-z0-9._-]{1,64}")
 _GROUP = re.compile(r"g:[a-z2-7]{24}")
+_CHANNEL = re.compile(r"c:[a-z2-7]{24}")
 
 
 def is_user_name(text: str) -> bool:
@@ -48,16 +49,34 @@ def is_group_id(conversation: str) -> bool:
     return _GROUP.fullmatch(conversation) is not None
 
 
+def is_channel_id(conversation: str) -> bool:
+    """Whether `conversation` has the form of a channel's id."""
+    return _CHANNEL.fullmatch(conversation) is not None
+
+
 def is_conversation_id(conversation: str) -> bool:
     """Whether `conversation` has the form of any conversation's id."""
-    return is_group_id(conversation) or direct_users(conversation) is not None
+    return (
+        is_group_id(conversation)
+        or is_channel_id(conversation)
+        or direct_users(conversation) is not None
+    )
 
 
 def group_id(user: str, device: str, tag: str) -> str:
     """The id of the group that the command `tag` of this user's device creates."""
+    return "g:" + _derived(user, device, tag, b"beamish-group")
+
+
+def channel_id(user: str, device: str, tag: str) -> str:
+    """The id of the channel that the command `tag` of this user's device creates."""
+    return "c:" + _derived(user, device, tag, b"beamish-channel")
+
+
+def _derived(user: str, device: str, tag: str, person: bytes) -> str:
     source = f"{user}/{device}/{tag}".encode()
-    digest = hashlib.blake2b(source, digest_size=15, person=b"beamish-group").digest()
-    return "g:" + base64.b32encode(digest).decode("ascii").lower()
+    digest = hashlib.blake2b(source, digest_size=15, person=person).digest()
+    return base64.b32encode(digest).decode("ascii").lower()
 
 
 def user_stream(user: str) -> str:

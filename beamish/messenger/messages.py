@@ -31,10 +31,14 @@ class Readable(Request[Interval | Refusal]):
 
 @dataclass(frozen=True, slots=True)
 class Describe(Request["Description | Refusal"]):
-    """The conversation as `user` may see it, who may know the secret of an invitation link."""
+    """The conversation as `user` may see it, who may know the secret of an invitation link.
+
+    `reader`: it is a channel that the user may read.
+    """
 
     user: str
     link: str | None = None
+    reader: bool = False
 
 
 @dataclass(frozen=True, slots=True)

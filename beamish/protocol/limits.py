@@ -32,6 +32,7 @@ class Limits:
     fetch_items: int = 500
     history_records: int = 200
     snapshot_rows: int = 200
+    followed: int = 256
     commands_per_s: int = 1_000
     burst: int = 2_000
     login_timeout_ms: int = 10_000

@@ -18,7 +18,8 @@ Check = Callable[[Any, Limits, str], Any]
 _USER = re.compile(r"[a-z0-9._-]{1,64}")
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_GROUP = re.compile(r"g:[a-z2-7]{1,64}")
+_GROUP = re.compile(r"[cg]:[a-z2-7]{1,64}")
+_CHANNEL = re.compile(r"c:[a-z2-7]{1,64}")
 _LINK_SECRET = re.compile(r"[A-Za-z0-9_-]{22,64}")
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{16}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -110,10 +111,34 @@ def conversation(value: Any, _limits: Limits, field: str) -> str:
     if not is_conversation(value):
         raise bad_request(
             f"{field} must be d:<user>:<user>, two different users with the smaller name first,"
-            " or a group's id",
+            " or the id of a group or channel",
             field,
         )
     return str(value)
+
+
+channel = matching(_CHANNEL, "the id of a channel")
+
+
+def cursors(value: Any, limits: Limits, field: str) -> tuple[tuple[str, int], ...]:
+    """Channels, each once, with the number of the last record that a client has of each."""
+    if type(value) is not list or any(type(entry) is not dict for entry in value):
+        raise bad_request(f"{field} must be an array of maps with channel and after", field)
+    if len(value) > limits.followed:
+        raise Refusal(
+            ErrorCode.TOO_LARGE,
+            f"{field} has more than {limits.followed} channels",
+            field=field,
+            limit=limits.followed,
+        )
+    number = integer()
+    rows = [
+        (channel(entry.get("channel"), limits, field), number(entry.get("after"), limits, field))
+        for entry in value
+    ]
+    if len(dict(rows)) != len(rows):
+        raise bad_request(f"{field} must name each channel once", field)
+    return tuple(rows)
 
 
 def label(most: int) -> Check:

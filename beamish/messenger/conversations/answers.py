@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from beamish.messenger import messages as m
+from beamish.messenger.channels.messages import Reader
 from beamish.messenger.conversations.charter import link_id
 from beamish.messenger.conversations.effects import Interval
 from beamish.messenger.conversations.refusal import Refusal
@@ -33,12 +34,39 @@ def description(
             return told
         live = sorted((name, link) for name, link in state.links.items() if link.is_live(now))
         return replace(told, bans=tuple(sorted(state.bans)), links=tuple(live))
+    if state.kind == "channel" and question.reader:
+        return m.Description(settings, state.version, (), state.charter, count)
     if user not in state.bans and (state.open or _invited(state, question.link, now)):
         # Record 1 is all that this says; of later ones only those whom they concern may know.
         gone = state.former.get(user)
         version = 1 if gone is None else gone.last
         return m.Description(settings, version, (), state.charter, count)
     return stranger(state, user)
+
+
+def channel_reader(
+    state: ConversationState,
+    user: str,
+    *,
+    subscribed: bool,
+    link: str | None = None,
+    now: int = 0,
+) -> Reader | Refusal:
+    """What `user` may read of a channel: staff, subscribers, everybody if it is public.
+
+    Whoever has a link that lives at `now` may look before subscribing. The banned see nothing.
+    """
+    settings = Settings(state.kind, state.title, state.open)
+    last, ordinal = state.version, state.ordinal
+    if state.kind != "channel":
+        return Refusal("not_found", f"there is no channel {state.conversation}")
+    if user in state.members:
+        return Reader(settings, 1, last, ordinal, staff=True)
+    if user in state.bans:
+        return Refusal("forbidden", "you are banned from this channel")
+    if state.open or subscribed or _invited(state, link, now):
+        return Reader(settings, 1, last, ordinal, staff=False)
+    return Refusal("not_member", f"{state.conversation} is read by its subscribers only")
 
 
 def _invited(state: ConversationState, secret: str | None, now: int) -> bool:

@@ -27,6 +27,7 @@ class Permissions(NamedTuple):
 
 OPEN_GROUP = Permissions("member", "member", "admin")
 CLOSED_GROUP = Permissions("member", "admin", "admin")
+CHANNEL = Permissions("admin", "admin", "admin")
 
 
 class Charter(NamedTuple):
@@ -36,9 +37,13 @@ class Charter(NamedTuple):
     permissions: Permissions | None = None
     slow_mode: int = 0
 
-    def in_force(self, *, is_open: bool) -> Permissions:
-        """The permissions that hold."""
-        return self.permissions or (OPEN_GROUP if is_open else CLOSED_GROUP)
+    def in_force(self, kind: str, *, is_open: bool) -> Permissions:
+        """The permissions that hold in an open or closed conversation of this kind."""
+        if self.permissions is not None:
+            return self.permissions
+        if kind == "channel":
+            return CHANNEL
+        return OPEN_GROUP if is_open else CLOSED_GROUP
 
 
 NO_CHARTER = Charter()

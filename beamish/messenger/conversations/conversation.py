@@ -14,7 +14,13 @@ from typing import Any
 
 from actors import NO_REPLY, Actor, Answer, ExitReason, NoReply, ReplyTo, on
 from beamish.messenger import messages as m
-from beamish.messenger.conversations.answers import description, marks_of, readable_by
+from beamish.messenger.channels import messages as c
+from beamish.messenger.conversations.answers import (
+    channel_reader,
+    description,
+    marks_of,
+    readable_by,
+)
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.decision import Decision, Question, weight
@@ -140,6 +146,19 @@ class Conversation(Actor):
         """The latest interval that this user may read."""
         return self._enqueue(lambda state: readable_by(state, question.user))
 
+    @on(c.ReaderOf)
+    def reader_of(self, question: c.ReaderOf) -> NoReply | c.Reader | Refusal:
+        """What somebody may read of a channel."""
+        return self._enqueue(
+            lambda state: channel_reader(
+                state,
+                question.user,
+                subscribed=question.subscribed,
+                link=question.link,
+                now=self.environment.now_ms(),
+            )
+        )
+
     @on(m.Describe)
     def describe(self, question: m.Describe) -> NoReply | m.Description | Refusal:
         """Settings and members, as far as this user may know them."""
@@ -186,6 +205,8 @@ class Conversation(Actor):
             await self._open_marks()
         for record in batch.committed(before, self.state.version):
             self.fan_out.appended(record)
+        if self.state.version > before and self.state.kind == "channel":
+            self._tell_relay()
         self.environment.faults.passing("conversation", "between append and reply")
         for (_, reply_to), answer in zip(waiting, batch.answers(refused), strict=True):
             reply_to.reply(answer)
@@ -197,6 +218,11 @@ class Conversation(Actor):
             self.want_batch()
         elif not self.state.version:
             self.stop()
+
+    def _tell_relay(self) -> None:
+        relay = self.environment.directory.find("relay", self.conversation)
+        if relay is not None:
+            relay.cast(c.Posted(self.state.version))
 
     def _take_waiting(self) -> list[tuple[Numbered | Question, ReplyTo[Any]]]:
         count = size = 0

@@ -67,6 +67,8 @@ def take_effect(roster: Roster, fields: Fields) -> None:
 
 def _create(roster: Roster, fields: Fields) -> None:
     roster.kind, roster.title, roster.open = fields["kind"], fields["title"], fields["open"]
+    if "description" in fields:
+        roster.charter = roster.charter._replace(description=fields["description"])
     for user, display, role in fields["members"]:
         roster.members[user] = Member(display, role, fields["n"])
 

@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 from actors import Actor, Answer, CalleeDied, CallError, Down, ExitReason, Ref, Request, on
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.passwords import PasswordsOverloaded, PasswordsUnwanted
+from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.backlog import Backlog
 from beamish.messenger.sessions.feed import Feed
+from beamish.messenger.sessions.followed import Followed
 from beamish.messenger.sessions.handlers import carry_out
 from beamish.messenger.sessions.lanes import Lanes
 from beamish.messenger.sessions.login import Login
@@ -73,6 +75,7 @@ class Session(Actor):
         self._hints = 0
         self.login = Login(self)
         self.feed = Feed(self)
+        self.followed = Followed(self)
         self.lanes = Lanes(self)
         self.backlog = Backlog(self)
 
@@ -239,6 +242,8 @@ class Session(Actor):
         if message.ref == self._user_ref:
             self._user_ref = None
             self.ref.cast(m.WatchAgain())
+        else:
+            self.followed.relay_down(message.ref)
 
     @on(Answer)
     def answered(self, answer: Answer) -> None:
@@ -277,6 +282,7 @@ class Session(Actor):
     def drained(self, _message: m.Drained) -> None:
         """The connection has room again."""
         self.feed.go_on()
+        self.followed.go_on()
         self.backlog.go_on()
 
     @on(m.PullTurn)
@@ -284,6 +290,31 @@ class Session(Actor):
         """Read the inbox on."""
         try:
             await self.feed.pull()
+        except JournalUnavailable:
+            self.send_after(0.5, m.Drained())
+
+    # -- channels ----------------------------------------------------------------------------------
+
+    @on(c.Posts)
+    def posted(self, posts: c.Posts) -> None:
+        """A followed channel has grown."""
+        self.followed.posted(posts)
+
+    @on(c.Unfollowed)
+    def unfollowed(self, message: c.Unfollowed) -> None:
+        """A followed channel may not be read any more."""
+        self.followed.unfollowed(message)
+
+    @on(c.FollowAgain)
+    async def follow_again(self, message: c.FollowAgain) -> None:
+        """A relay has died."""
+        await self.followed.follow_again(message.channel)
+
+    @on(c.ChannelsTurn)
+    async def channels_turn(self, _message: c.ChannelsTurn) -> None:
+        """Read a followed channel on."""
+        try:
+            await self.followed.turn()
         except JournalUnavailable:
             self.send_after(0.5, m.Drained())
 

@@ -6,7 +6,9 @@ it) and `at` (ms UTC, never falling within a log); one that a numbered command c
 
     message  ordinal (dense among messages, from 1), text; where given, reply (the message that it
              answers), mentions [user, ...], action (true)
-    create   kind ("direct" | "group"), title, open, members [[user, display, role], ...]
+    create   kind ("direct" | "group" | "channel"), title, open, members, a list of
+             [user, display, role]; of a channel, which is open if everybody may read it, also
+             description
     join     display; role "owner" when the group was empty
     invite   user, display
     leave    owner (the user to whom ownership passes) when the owner leaves
@@ -90,6 +92,15 @@ def counted_mentions(fields: Fields) -> Sequence[str]:
     """The users for whom a message counts as a mention; its author is none of them."""
     users: Sequence[str] = fields.get("mentions", ())
     return [user for user in users if user != fields["by"]] if users else users
+
+
+PUBLIC_TYPES = frozenset({"create", "message", "edit", "delete", "react", "info"})
+"""What the readers of a channel see who do not belong to its staff."""
+
+
+def is_public(fields: Fields) -> bool:
+    """Whether the readers of a channel see this record."""
+    return fields["type"] in PUBLIC_TYPES
 
 
 def role_change(fields: Fields, user: str) -> tuple[bool, str | None]:

@@ -8,6 +8,7 @@ Pure, like `state`, of which it is a part. Records, in msgpack, by `t`:
     device_gone  device
     seen         device, at
     profile      display, status
+    subscription channel, on, since, read (record number), ordinal (of the newest post read)
     privacy      last_seen ("everyone" | "shared" | "nobody"), read_marks
 
 A record that a numbered command made has besides `c`: [device, number, tag], and `at`; by these
@@ -48,6 +49,18 @@ class Privacy(NamedTuple):
     read_marks: bool = True
 
 
+class Subscription(NamedTuple):
+    """A channel that the user reads.
+
+    `since` is the record at which that began, `read` the read mark, `ordinal` that of the newest
+    post that was read.
+    """
+
+    since: int
+    read: int
+    ordinal: int
+
+
 class Account:
     """Who a user is: name to show, password, devices, and what these have commanded."""
 
@@ -56,6 +69,7 @@ class Account:
         self.status = ""
         self.password = ""
         self.privacy = Privacy()
+        self.subscriptions: dict[str, Subscription] = {}
         self.devices: dict[str, Device] = {}
         self.numbers: dict[str, CommandNumbers] = {}
         """By device, as long as it exists."""
@@ -82,6 +96,7 @@ class Account:
             "status": self.status,
             "hash": self.password,
             "privacy": list(self.privacy),
+            "subscriptions": [[channel, *known] for channel, known in self.subscriptions.items()],
             "devices": [[device, *known] for device, known in self.devices.items()],
             "numbers": [[device, *numbers.dump()] for device, numbers in self.numbers.items()],
         }
@@ -92,6 +107,9 @@ class Account:
         self.devices = {row[0]: Device(*row[1:]) for row in plain["devices"]}
         self.status = plain.get("status", "")
         self.privacy = Privacy(*plain.get("privacy", ()))
+        self.subscriptions = {
+            row[0]: Subscription(*row[1:]) for row in plain.get("subscriptions", ())
+        }
         self.numbers = {row[0]: CommandNumbers.load(row[1:]) for row in plain.get("numbers", ())}
 
     def _made(self, _n: int, fields: Fields) -> None:
@@ -118,6 +136,13 @@ class Account:
     def _privacy(self, _n: int, fields: Fields) -> None:
         self.privacy = Privacy(fields["last_seen"], fields["read_marks"])
 
+    def _subscription(self, _n: int, fields: Fields) -> None:
+        if fields["on"]:
+            known = Subscription(fields["since"], fields["read"], fields["ordinal"])
+            self.subscriptions[fields["channel"]] = known
+        else:
+            self.subscriptions.pop(fields["channel"], None)
+
 
 _APPLY: dict[str, Callable[[Account, int, Fields], None]] = {
     "account": Account._made,
@@ -127,4 +152,5 @@ _APPLY: dict[str, Callable[[Account, int, Fields], None]] = {
     "seen": Account._seen,
     "profile": Account._profile,
     "privacy": Account._privacy,
+    "subscription": Account._subscription,
 }

@@ -29,6 +29,10 @@ def account_map(state: UserState) -> dict[str, Any]:
         "display": account.display,
         "status": account.status,
         "privacy": account.privacy._asdict(),
+        "subscriptions": [
+            {"channel": channel, **known._asdict()}
+            for channel, known in account.subscriptions.items()
+        ],
     }
 
 

@@ -17,6 +17,7 @@ import trio
 from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
+from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
@@ -31,6 +32,7 @@ from beamish.messenger.users.devices import new_device, registration, without
 from beamish.messenger.users.marks_debt import MarksDebt
 from beamish.messenger.users.rows import snapshot_page
 from beamish.messenger.users.state import Levels, UserState
+from beamish.messenger.users.subscriptions import raised
 
 ACK_INTERVAL_S = 1.0
 """Least seconds between two appends that only raise delivered marks."""
@@ -214,6 +216,20 @@ class User(Actor):
             lambda state: snapshot_page(state, message.after, message.limit), self.reply_to()
         )
         return self._later()
+
+    @on(c.SubscriptionsAmong)
+    def subscriptions_among(self, question: c.SubscriptionsAmong) -> NoReply | frozenset[str]:
+        """Which channels the user has subscribed to, after a look at the journal."""
+        self._next.question(
+            lambda state: frozenset(question.channels) & state.account.subscriptions.keys(),
+            self.reply_to(),
+        )
+        return self._later()
+
+    @on(c.ReadChannel)
+    def read_channel(self, message: c.ReadChannel) -> NoReply | tuple[int, int] | Refusal:
+        """The user has read a channel up to here."""
+        return self._account(lambda state: raised(state, message))
 
     @on(m.LevelsOf)
     def levels_of(self, message: m.LevelsOf) -> NoReply | Levels:

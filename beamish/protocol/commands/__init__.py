@@ -6,6 +6,12 @@ from beamish.protocol.commands.account import (
     SetPrivacy,
     SetProfile,
 )
+from beamish.protocol.commands.channels import (
+    CreateChannel,
+    Follow,
+    Subscribe,
+    Unsubscribe,
+)
 from beamish.protocol.commands.command import (
     Command,
     InConversation,
@@ -70,9 +76,11 @@ __all__ = [
     "Ban",
     "Command",
     "ConversationInfo",
+    "CreateChannel",
     "CreateGroup",
     "CreateLink",
     "Fetch",
+    "Follow",
     "Hello",
     "History",
     "InConversation",
@@ -99,7 +107,9 @@ __all__ = [
     "SetRole",
     "SetSlowMode",
     "SnapshotPage",
+    "Subscribe",
     "Unban",
+    "Unsubscribe",
     "UserInfo",
     "parse",
     "reply_id",

@@ -82,9 +82,14 @@ def test_the_page_is_read_as_meant():
     membership = {"create", "invite", "join", "leave", "remove", "role", "ban", "unban"}
     agreements = {"info", "permissions", "slow_mode", "link", "link_gone"}
     assert set(RECORDS) == {"message"} | membership | agreements
-    assert RECORDS["create"] == ({"kind", "title", "open", "members"}, set())
+    assert RECORDS["create"] == ({"kind", "title", "open", "members"}, {"description"})
     assert RECORDS["leave"] == (set(), {"owner"})
-    assert set(ITEMS) == {"records", "marks", "receipt"} | {"profile", "privacy", "settings"}
+    assert set(ITEMS) == {"records", "marks", "receipt"} | {
+        "profile",
+        "privacy",
+        "settings",
+        "subscription",
+    }
     assert ok_of("send") == ({"conversation", "n", "ordinal", "at"}, set())
     assert ok_of("marks") == ({"members", "user", "delivered", "read"}, set())
     assert snapshot_row()[1] == {"role", "ordinal", "at"}
@@ -136,6 +141,12 @@ def check_item(item):
 
 
 def check_updates(event):
+    if event["event"] == "posts":
+        always = {"event", "channel", "epoch", "from", "to", "records"}
+        check(event, (always, {"ordinal"}), "event posts")
+        for record in event["records"]:
+            check_record(record)
+        return
     check(event, ({"event", "epoch", "from", "to", "items"}, set()), "event updates")
     for item in event["items"]:
         check_item(item)
@@ -191,11 +202,28 @@ async def own_things(talker, conversation, ok):
         ok[command] = await talker.number(command, "@", number, **fields)
 
 
+async def channels(owner, reader, ok):
+    """A channel's life; the replies go to `ok`."""
+    ok["create_channel"] = await owner.ask(
+        "create_channel", number=1, tag="channel00000", title="C", description="D", public=True
+    )
+    channel = ok["create_channel"]["conversation"]
+    ok["subscribe"] = await reader.number("subscribe", "@", 4, target=channel)
+    post = await owner.number("send", channel, 2, text="post")
+    followed = await reader.ask("follow", channels=[{"channel": channel, "after": 0}])
+    (row,) = followed["channels"]
+    check(row, ({"channel", "epoch", "n", "ordinal", "title"}, set()), "followed")
+    await reader.until(lambda: any(event["event"] == "posts" for event in reader.events))
+    await reader.ask("read", conversation=channel, upto=post["n"])
+    ok["unsubscribe"] = await reader.number("unsubscribe", "@", 5, target=channel)
+
+
 async def test_records_items_and_replies_are_as_documented(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob = await noting(world, "alice"), await noting(world, "bob")
         group, ok = await everything(alice, bob)
         await own_things(bob, group, ok)
+        await channels(alice, bob, ok)
         first = await alice.number("send", DIRECT, 1, text="hi")
         await bob.until(lambda: bob.texts(DIRECT) == ["hi"])
         await bob.ask("read", conversation=DIRECT, upto=first["n"])
@@ -212,7 +240,7 @@ async def test_records_items_and_replies_are_as_documented(make_world, autojump_
         seen = [*alice.events, *bob.events]
         for event in seen:
             check_updates(event)
-        items = [item for event in seen for item in event["items"]]
+        items = [item for event in seen for item in event.get("items", ())]
         records = [r for item in items for r in item.get("records", ())]
         assert {item["type"] for item in items} == set(ITEMS)
         assert {record["type"] for record in records} == set(RECORDS)
@@ -248,7 +276,11 @@ async def test_snapshots_and_questions_are_as_documented(make_world, autojump_cl
         for talker in (alice, bob):
             page = await talker.ask("snapshot")
             check(page, ({"epoch", "number", "conversations"}, {"next", "account"}), "snapshot")
-            check(page["account"], ({"display", "status", "privacy"}, set()), "account")
+            check(
+                page["account"],
+                ({"display", "status", "privacy", "subscriptions"}, set()),
+                "account",
+            )
             for row in page["conversations"]:
                 check(row, snapshot_row(), "row")
                 for receipt in row["receipts"]:

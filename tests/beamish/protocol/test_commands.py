@@ -28,6 +28,7 @@ from beamish.protocol import (
 )
 
 GROUP = "g:" + "a2" * 12
+CHANNEL = "c:" + "a2" * 12
 NUMBERED = {"number": 1, "tag": "Zk3v9QpL0aXw"}
 IN_GROUP = {"conversation": GROUP, **NUMBERED}
 ON_ACCOUNT = {"conversation": "@", **NUMBERED}
@@ -89,6 +90,18 @@ PROPER = [
     {"command": "set_conversation", "target": GROUP, "muted_until": 0, **ON_ACCOUNT},
     {"command": "set_conversation", "target": GROUP, "archived": True, **ON_ACCOUNT},
     {"command": "set_conversation", "target": GROUP, "pinned": True, **ON_ACCOUNT},
+    {"command": "create_channel", "title": "News", **NUMBERED},
+    {
+        "command": "create_channel",
+        "title": "News",
+        "description": "x",
+        "public": True,
+        **NUMBERED,
+    },
+    {"command": "subscribe", "target": CHANNEL, **ON_ACCOUNT},
+    {"command": "subscribe", "target": CHANNEL, "link": "s" * 22, **ON_ACCOUNT},
+    {"command": "unsubscribe", "target": CHANNEL, **ON_ACCOUNT},
+    {"command": "follow", "channels": []},
     {"command": "read", "conversation": GROUP, "upto": 3},
     {"command": "history", "conversation": GROUP},
     {"command": "history", "conversation": GROUP, "before": 9, "limit": 200},

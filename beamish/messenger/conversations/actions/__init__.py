@@ -7,6 +7,7 @@ from beamish.messenger.conversations.actions.admission import (
     RevokeLink,
     Unban,
 )
+from beamish.messenger.conversations.actions.channels import CreateChannel
 from beamish.messenger.conversations.actions.membership import (
     CreateGroup,
     Invite,
@@ -25,6 +26,7 @@ from beamish.messenger.conversations.actions.settings import (
 __all__ = [
     "Action",
     "Ban",
+    "CreateChannel",
     "CreateGroup",
     "CreateLink",
     "Invite",

@@ -31,6 +31,9 @@ class CreateLink(Action):
         member = group_member_or_refusal(draft, user)
         if isinstance(member, Refusal):
             return member
+        if draft.kind == "channel" and self.uses is not None:
+            # Subscribing writes nothing into the channel's log, so nobody could count.
+            return Refusal("bad_request", "a link to a channel has no use count: leave uses out")
         if self.expires_at is not None and self.expires_at <= draft.now:
             return Refusal("bad_request", "this link would have expired already")
         if draft.links.get(link_id(self.secret)) is not None:

@@ -90,6 +90,8 @@ class Join(Action):
             return nothing_there(draft, user) or TWO_FOR_GOOD
         if draft.kind == "direct":
             return not_member(draft.conversation)
+        if draft.kind == "channel":
+            return Refusal("forbidden", "channels are not joined: subscribe to it")
         if user in draft.members:
             return Refusal("exists", "you are a member of this group already")
         if user in draft.bans:

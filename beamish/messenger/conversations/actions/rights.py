@@ -22,7 +22,7 @@ def lacks(draft: Draft, member: Member, right: str) -> Refusal | None:
     """Why `member` may not `post`, `invite` or change `info`; None in a direct conversation."""
     if draft.kind == "direct":
         return None
-    least = getattr(draft.charter.in_force(is_open=draft.open), right)
+    least = getattr(draft.charter.in_force(draft.kind, is_open=draft.open), right)
     if RANK[member.role] >= RANK[least]:
         return None
     who = {"admin": "the owner and admins", "owner": "the owner"}[least]

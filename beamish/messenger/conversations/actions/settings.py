@@ -62,7 +62,7 @@ class SetPermissions(Action):
 
     def record(self, draft: Draft, user: str) -> Fields:
         """All of them as they are from now on."""
-        held = draft.charter.in_force(is_open=draft.open)._asdict()
+        held = draft.charter.in_force(draft.kind, is_open=draft.open)._asdict()
         given = {"post": self.post, "invite": self.invite, "info": self.info}
         return {"type": "permissions", **{name: given[name] or held[name] for name in held}}
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from beamish import protocol as p
 from beamish.messenger import messages as m
 from beamish.messenger.conversations.charter import Link
+from beamish.messenger.conversations.effects import Interval
 from beamish.messenger.conversations.refusal import Refusal
-from beamish.messenger.ids import direct_users
+from beamish.messenger.ids import direct_users, is_channel_id
+from beamish.messenger.sessions.handlers.channels import ChannelHandlers
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id, given
 from beamish.messenger.sessions.pages import fitting
-from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.records import Record, is_public
 
 
 class ReadingHandlers(Handlers):
     """What a member asks of a conversation, and how far it has read."""
 
     async def read(self, command: p.Read) -> dict[str, object]:
-        """Raise the read mark."""
+        """Raise the read mark, which a subscriber of a channel has in its subscription."""
+        if is_channel_id(command.conversation):
+            told = await ChannelHandlers(self._actor).read(command)
+            if told is not None:
+                return told
         answer = await self._actor.ask_user(m.MarkRead(command.conversation, command.upto))
         if isinstance(answer, Refusal) and answer.code == "not_member":
             # The inbox may not have heard of a conversation of which its user is a member.
@@ -30,20 +38,21 @@ class ReadingHandlers(Handlers):
     async def history(self, command: p.History) -> bytes:
         """Visible records before or after one, or the newest."""
         check_id(command.conversation)
-        question = m.Readable(self._actor.user)
-        interval = given(await self._actor.ask("conversation", command.conversation, question))
-        limit = min(command.limit, self._actor.environment.settings.limits.history_records)
-        if command.after is not None:
-            first = max(command.after + 1, interval.first)
-            last = min(first + limit - 1, interval.last)
-        else:
-            last = interval.last
-            if command.before is not None:
-                last = min(command.before - 1, last)
-            first = max(last - limit + 1, interval.first)
-        records: list[Record] = []
-        if first <= last:
-            records = await self._actor.environment.logs.read(command.conversation, first, last)
+        interval, staff = await self._interval(command.conversation)
+        records = await self._page(command, interval)
+        while records and not staff:
+            public = [record for record in records if is_public(record.fields)]
+            if public:
+                records = public
+                break
+            # A page that shows nothing would look like the end.
+            older = command.after is None
+            command = replace(
+                command,
+                before=records[0].n if older else None,
+                after=None if older else records[-1].n,
+            )
+            records = await self._page(command, interval)
         codec = self._actor.codec
         newest = command.after is None
         parts = (r.encoded(codec.name, codec.encode) for r in records[:: -1 if newest else 1])
@@ -55,10 +64,35 @@ class ReadingHandlers(Handlers):
             more = bool(records) and records[len(encoded) - 1].n < interval.last
         return codec.map({"records": codec.array(encoded), "more": codec.encode(more)})
 
+    async def _interval(self, conversation: str) -> tuple[Interval, bool]:
+        """What may be read of a conversation, and whether that is all that stands in it."""
+        if is_channel_id(conversation):
+            reader = await ChannelHandlers(self._actor).reader(conversation)
+            return Interval(reader.first, reader.last), reader.staff
+        question = m.Readable(self._actor.user)
+        return given(await self._actor.ask("conversation", conversation, question)), True
+
+    async def _page(self, command: p.History, interval: Interval) -> list[Record]:
+        limit = min(command.limit, self._actor.environment.settings.limits.history_records)
+        if command.after is not None:
+            first = max(command.after + 1, interval.first)
+            last = min(first + limit - 1, interval.last)
+        else:
+            last = interval.last
+            if command.before is not None:
+                last = min(command.before - 1, last)
+            first = max(last - limit + 1, interval.first)
+        if first > last:
+            return []
+        return await self._actor.environment.logs.read(command.conversation, first, last)
+
     async def conversation(self, command: p.ConversationInfo) -> dict[str, object]:
         """Settings and members."""
         check_id(command.conversation)
-        question = m.Describe(self._actor.user, command.link)
+        channel = is_channel_id(command.conversation)
+        if channel:
+            await ChannelHandlers(self._actor).reader(command.conversation, command.link)
+        question = m.Describe(self._actor.user, command.link, reader=channel)
         found = given(await self._actor.ask("conversation", command.conversation, question))
         told: dict[str, object] = {
             "conversation": command.conversation,
@@ -77,7 +111,9 @@ class ReadingHandlers(Handlers):
             "version": found.version,
             "count": found.count,
             "description": found.charter.description,
-            "permissions": found.charter.in_force(is_open=found.settings.open)._asdict(),
+            "permissions": found.charter.in_force(
+                found.settings.kind, is_open=found.settings.open
+            )._asdict(),
             "slow_mode": found.charter.slow_mode,
         }
         if found.settings.kind == "direct":
