@@ -5,9 +5,12 @@ The contract is the docstring of `storage.journal`; `open_lmdb` and `open_memory
 
 from __future__ import annotations
 
+from storage.backup_manifest import Backup, BackupError, read_manifest, verify_backup
 from storage.directory import DirectoryError
 from storage.journal import Journal
+from storage.lmdb_backup import backup
 from storage.lmdb_engine import LmdbJournal, open_lmdb
+from storage.lmdb_restore import compact, restore
 from storage.memory import MemoryFaults, MemoryJournal, open_memory
 from storage.memory_disk import MemoryDisk
 from storage.names import MAX_NAME_BYTES, SLOTS, slot_of
@@ -63,6 +66,8 @@ __all__ = [
     "Append",
     "AppendOutcome",
     "Appended",
+    "Backup",
+    "BackupError",
     "Conflict",
     "Describe",
     "Described",
@@ -95,7 +100,12 @@ __all__ = [
     "UpkeepOutcome",
     "Write",
     "WriteOutcome",
+    "backup",
+    "compact",
     "open_lmdb",
     "open_memory",
+    "read_manifest",
+    "restore",
     "slot_of",
+    "verify_backup",
 ]

@@ -3,9 +3,10 @@
 ::
 
     LOCK            held exclusively by the one process that has the directory open
-    journal.json    {"kind": "beamish journal", "format": 1, "id": "...", "complete": true}
+    journal.json    {"kind": "beamish journal", "format": 2, "id": "...", "complete": true}
     data.mdb        the LMDB environment (lock.mdb beside it is LMDB's own)
     ballast         bytes to give up when the disk is truly full
+    data.mdb.new    a compaction under way, or one that was killed: the next opening removes it
 
 ``journal.json`` is written before the environment with ``complete`` false and again after its
 first commit, so a process killed while it makes a directory leaves one that the next can finish,
@@ -22,11 +23,9 @@ from typing import Any
 
 from storage import host
 
-FORMAT = 1
+FORMAT = 2
 KIND = "beamish journal"
-OWN_FILES = frozenset(
-    {"LOCK", "journal.json", "journal.json.new", "data.mdb", "lock.mdb", "ballast"}
-)
+FRESH = "data.mdb.new"
 
 _META = struct.Struct("<IIQQ")
 _META_AT = 16
@@ -107,6 +106,10 @@ class Directory:
         """Remove what a start that was killed left of an environment."""
         for name in ("data.mdb", "lock.mdb"):
             (self.path / name).unlink(missing_ok=True)
+
+    def forget_compaction(self) -> None:
+        """Remove what a compaction that was killed left."""
+        (self.path / FRESH).unlink(missing_ok=True)
 
     def _parse(self, text: bytes) -> Marker:
         try:

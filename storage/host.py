@@ -1,4 +1,4 @@
-"""The one place where this package meets clock, chance, threads and the filesystem's own calls.
+"""Where alone this package meets clock, chance, threads, and the calls of the system.
 
 Only the LMDB engine uses it; nothing that runs under simulation does.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
 
 RANDOM = SystemRandom()
 
 Condition = threading.Condition
+Event = threading.Event
 Lock = threading.Lock
 
 
@@ -39,6 +42,22 @@ def start_thread(name: str, run: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     return thread
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a stream between threads. Either may be `shut` while the other is in use."""
+    return socket.socketpair()
+
+
+def shut(end: socket.socket) -> None:
+    """End a stream both ways: reads give nothing more, writes fail, those that wait are woken."""
+    with suppress(OSError):  # closed, or shut before
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def same_disk(one: Path, other: Path) -> bool:
+    """Whether two paths are on the same file system."""
+    return one.stat().st_dev == other.stat().st_dev
 
 
 def free_bytes(path: Path) -> int:

@@ -18,12 +18,15 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import lmdb
 
 from storage import host
+from storage.backup_manifest import BackupError
 from storage.directory import Ballast, DirectoryError, check_data_file
 from storage.intake import Ticket, is_command
 from storage.lmdb_store import CommitError, LmdbStore
@@ -43,8 +46,17 @@ _FULL = Refused("full", "the disk is full; free some space")
 logger = logging.getLogger("storage")
 
 
+class Borrower(Protocol):
+    """Who reads the environment in a thread of its own; ``left`` is clear meanwhile."""
+
+    left: host.Event
+
+    def give_up(self, why: str) -> None:
+        """End soon; any thread may call it."""
+
+
 class Committer:
-    """Owns the open store. All but `withdraw` and the attributes belongs to the commit thread."""
+    """Owns the open store. All but `lend` and the attributes belongs to the commit thread."""
 
     def __init__(
         self,
@@ -61,11 +73,14 @@ class Committer:
         self.low = False
         self.failing: str | None = None
         self.free = host.free_bytes(path)
-        self._path = path
+        self.path = path
+        self.reserve = reserve
+        self._borrower: Borrower | None = None
+        self._closed = False
         self._new_epoch = store._new_epoch
+        store.alone = self._alone
         self._ballast = ballast
         self._counters = counters
-        self._reserve = reserve
         self._sync = sync
         self._checked_at = float("-inf")
         self._written = 0
@@ -103,9 +118,48 @@ class Committer:
             return False
         return store.must_sweep
 
+    @contextmanager
+    def lend(self, borrower: Borrower) -> Iterator[LmdbStore]:
+        """Let somebody read the environment in a thread of its own for as long as the context.
+
+        Before the environment is closed, it is told to give up, and waited for. One at a time;
+        raises `BackupError`.
+        """
+        with self.lock:
+            if self.store is None or self._closed:
+                raise BackupError("the journal is closed, or its disk fails; open it again")
+            if self._borrower is not None:
+                raise BackupError("a backup of this journal is under way; wait for its end")
+            store, self._borrower = self.store, borrower
+            borrower.left.clear()
+        try:
+            yield store
+        finally:
+            self._borrower = None
+            borrower.left.set()
+
+    def recall(self) -> None:
+        """Have a backup that reads the environment give up; lend it no more."""
+        with self.lock:
+            self._closed = True
+            self._take_back()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.lock:
+            self._take_back()
+            yield
+
+    def _take_back(self) -> None:
+        borrower = self._borrower
+        if borrower is not None:
+            borrower.give_up("the journal was closed, or a write failed, during the backup")
+            borrower.left.wait()
+
     def close(self) -> None:
         """Close the environment."""
         with self.lock:
+            self._take_back()
             if self.store is not None:
                 self.store.close()
                 self.store = None
@@ -114,41 +168,41 @@ class Committer:
 
     def _check_disk(self) -> None:
         now = host.monotonic()
-        if now < self._checked_at + FREE_CHECK_S and self._written < self._reserve // 16:
+        if now < self._checked_at + FREE_CHECK_S and self._written < self.reserve // 16:
             return
         self._checked_at, self._written = now, 0
         try:
-            self.free = host.free_bytes(self._path)
+            self.free = host.free_bytes(self.path)
         except OSError as error:
-            logger.warning("the free space of %s cannot be asked: %s", self._path, error)
+            logger.warning("the free space of %s cannot be asked: %s", self.path, error)
             return
-        low = self.free < self._reserve
+        low = self.free < self.reserve
         if low != self.low:
             self.low = low
             self._tell_disk()
-        if not low and self.free > self._reserve + 2 * self._ballast.size:
+        if not low and self.free > self.reserve + 2 * self._ballast.size:
             self._ballast.restore()
 
     def _tell_disk(self) -> None:
-        free, reserve = self.free / (1 << 20), self._reserve / (1 << 20)
+        free, reserve = self.free / (1 << 20), self.reserve / (1 << 20)
         if self.low:
             logger.warning(
                 "the disk of %s has %.1f MiB free, less than the reserve of %.0f MiB: new messages"
                 " are refused until there is room; free some space",
-                self._path,
+                self.path,
                 free,
                 reserve,
             )
         else:
             logger.info(
-                "the disk of %s has %.1f MiB free: new messages are taken again", self._path, free
+                "the disk of %s has %.1f MiB free: new messages are taken again", self.path, free
             )
 
     def _refusal(self, ticket: Ticket) -> Refused | None:
         if self.low and is_command(ticket.op):
             return Refused(
                 "full",
-                f"the disk has {self.free} bytes free, less than the reserve of {self._reserve}; "
+                f"the disk has {self.free} bytes free, less than the reserve of {self.reserve}; "
                 "free some space",
             )
         if self.failing is not None:
@@ -168,7 +222,7 @@ class Committer:
             if self.store is not None:
                 self.store.probe()
                 self.failing = None
-                logger.info("the disk of %s takes writes again", self._path)
+                logger.info("the disk of %s takes writes again", self.path)
         except CommitError as error:
             self._poisoned(str(error))
 
@@ -230,7 +284,7 @@ class Committer:
         if number in (errno.ENOSPC, errno.EDQUOT):
             return True
         try:
-            self.free = host.free_bytes(self._path)
+            self.free = host.free_bytes(self.path)
         except OSError:
             return False
         return self.free < FULL_MARGIN + 4 * sum(ticket.size for ticket in group)
@@ -243,7 +297,7 @@ class Committer:
             logger.error(
                 "the disk of %s is full: its ballast is given up to finish what was accepted, new"
                 " messages are refused; free some space",
-                self._path,
+                self.path,
             )
         outcomes: list[WriteOutcome] = []
         in_a_row = 0
@@ -276,13 +330,15 @@ class Committer:
     def _reopen(self) -> None:
         """Read again what is true: nothing that a failed commit left in memory may be trusted."""
         with self.lock:
+            self._take_back()
             if self.store is not None:
                 self.store.close()
                 self.store = None
             self._counters.reopened += 1
             try:
-                check_data_file(self._path)
-                self.store = LmdbStore(self._path, self._new_epoch)
+                check_data_file(self.path)
+                self.store = LmdbStore(self.path, self._new_epoch)
+                self.store.alone = self._alone
             except (lmdb.Error, OSError, DirectoryError, DamagedError) as error:
                 self.failing = f"the journal cannot be opened again: {error}"
-                logger.error("%s: %s", self._path, self.failing)  # noqa: TRY400 - a sentence
+                logger.error("%s: %s", self.path, self.failing)  # noqa: TRY400 - a sentence

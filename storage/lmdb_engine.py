@@ -8,7 +8,9 @@ threads of the journal's own, apart from trio's pool, so that nothing else can f
 **What stays on the disk.** Truncated and amended records are in no value any more once the commit
 that dropped them is synced (those of many truncated records are removed in idle time, in steps).
 LMDB overwrites nothing in place, though: the old bytes stay in ``data.mdb``, in pages that are free
-and in unused ends of others, until it happens to write there again.
+and in the unused middle of others, until it happens to write there again, and nobody can say when.
+A backup (`storage.backup`) taken after that commit does not hold them, nor what is restored from
+it; `storage.compact` rewrites the directory of a stopped journal without them.
 
 A busy trio thread gives up the interpreter once in a switch interval only, and a commit asks for it
 several times. Measured with a trio thread that never idles: at Python's 5 ms half as many commits a
@@ -141,6 +143,7 @@ class LmdbJournal(Journal):
         self._max_reads = max_queued
         self._replies: list[tuple[object, Done, Refused]] = []
         self._closing = False
+        self._backing_up = False
         self._abandoned = False
         self._in_commit: list[Ticket] = []
         self._committed: deque[tuple[list[Ticket], list[Any]]] = deque()
@@ -284,6 +287,7 @@ class LmdbJournal(Journal):
             elif self._committer.troubled:
                 self._committer.look()
             tidy = self._committer.tidy()
+        self._committer.recall()
         self._post(self._ended[0].set)
 
     def _commit(self, group: list[Ticket]) -> list[Any]:

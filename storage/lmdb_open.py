@@ -23,7 +23,7 @@ DAMAGE = (
 
 Upgrade = Callable[[LmdbStore], None]
 
-UPGRADES: Mapping[int, Upgrade] = {}
+UPGRADES: Mapping[int, Upgrade] = {1: lambda store: store.set_format(2)}
 """From a format to the next: each writes the new format number in its own last transaction."""
 
 
@@ -51,6 +51,7 @@ def _open_store(directory: Directory, new_epoch: Callable[[], int]) -> LmdbStore
         check_data_file(directory.path)
     else:
         directory.forget_data()
+    directory.forget_compaction()
     store = LmdbStore(directory.path, new_epoch)
     try:
         _bring_up(directory, marker, store)

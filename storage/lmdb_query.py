@@ -156,7 +156,7 @@ class _Reader:
         count = chunk_count(row.snapshot_size)
         cursor = self._txn.cursor(self._databases[b"snapshots"])
         found = cursor.getmulti([chunk_key(row.id, index) for index in range(count)])
-        data = b"".join(value for _, value in found)
+        data = b"".join(value for _, value in found)[: row.snapshot_size]
         if len(data) != row.snapshot_size or snapshot_crc(data) != row.snapshot_crc:
             raise DamagedError(
                 f"the snapshot of stream {stream!r} is damaged; restore the directory from a backup"

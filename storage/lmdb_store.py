@@ -12,11 +12,16 @@ each learnt by experiment:
 * A commit that fails while it writes pages (a full disk, a short write, which LMDB reports as EIO)
   leaves the last committed state untouched. One that fails while it writes the meta page may have
   been written: LMDB then refuses further transactions, and that is how the two are told apart.
+* py-lmdb has the end of an aborted write transaction wait for all calls under way in the
+  environment, and a backup is one call. So a transaction that changed nothing is committed, which
+  writes nothing, and one that did is only aborted when nobody else is in the environment
+  (`LmdbStore.alone`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -79,6 +84,7 @@ class LmdbStore:
         """Open the environment in a directory; raises `lmdb.Error`, `OSError`, `DamagedError`."""
         self.environment = _open(path)
         try:
+            self._main = self.environment.open_db(None)
             self.databases = {name: self.environment.open_db(name) for name in DATABASES}
             self._cache: dict[bytes, Row] = {}
             self._new_epoch = new_epoch
@@ -88,6 +94,8 @@ class LmdbStore:
             self.environment.close()
             raise
         self.query = LmdbQueries(self.environment, self.databases, self.slots).query
+        self.alone: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Whoever copies the environment has given up as long as the context."""
 
     def _load(self) -> None:
         with self.environment.begin(buffers=False) as txn:
@@ -121,9 +129,17 @@ class LmdbStore:
         """Close the environment."""
         self.environment.close()
 
+    def used_bytes(self, txn: lmdb.Transaction) -> int:
+        """Bytes of all pages in use as of a transaction: the size of a compacted copy."""
+        parts = [txn.stat(database) for database in (self._main, *self.databases.values())]
+        pages = sum(p["branch_pages"] + p["leaf_pages"] + p["overflow_pages"] for p in parts)
+        page_bytes: int = parts[0]["psize"]
+        return (pages + 2) * page_bytes
+
     def probe(self) -> None:
         """Commit something; raises `CommitError` if the disk does not take it."""
-        with _Transaction(self.environment) as txn:
+        with _Transaction(self) as txn:
+            txn.changed = True
             stamp = encode_id(host.wall_ms())
             txn.raw.put(b"probe", stamp, db=self.databases[b"meta"])
             txn.commit()
@@ -137,10 +153,12 @@ class LmdbStore:
 
         ``sync`` is given the function that commits, and calls it.
         """
-        with _Transaction(self.environment) as txn:
+        with _Transaction(self) as txn:
             group = _Group(self, txn.raw, now_ms)
             outcomes: list[WriteOutcome] = [group.add(op) for op in ops]
-            if group.write():
+            if group.changed:
+                txn.changed = True
+                group.write()
                 txn.commit(sync)
                 group.remember()
         return outcomes
@@ -159,9 +177,10 @@ class LmdbStore:
     def sweep(self) -> None:
         """Remove some bytes of truncated records; raises `CommitError` or `DamagedError`."""
         name = next(iter(self._sweeps.values()))
-        with _Transaction(self.environment) as txn:
+        with _Transaction(self) as txn:
             group = _Group(self, txn.raw, host.wall_ms())
             group.sweep(name)
+            txn.changed = True
             group.write()
             txn.commit()
             group.remember()
@@ -185,12 +204,13 @@ def _open(path: Path) -> lmdb.Environment:
 class _Transaction:
     """A write transaction that is aborted unless committed; failures become `CommitError`."""
 
-    def __init__(self, environment: lmdb.Environment) -> None:
-        self._environment = environment
+    def __init__(self, store: LmdbStore) -> None:
+        self._store = store
+        self.changed = False
         self._syncing = False
         self._committed = False
         try:
-            self.raw = environment.begin(write=True)
+            self.raw = store.environment.begin(write=True)
         except lmdb.Error as error:
             raise CommitError(error, maybe=False, syncing=True) from error
 
@@ -213,14 +233,21 @@ class _Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if not self._committed:
-            self.raw.abort()
+            self._abort()
         if isinstance(error, (lmdb.Error, OSError)):
             maybe = self._committed or (self._syncing and self._refuses_more())
             raise CommitError(error, maybe=maybe, syncing=self._syncing) from error
 
+    def _abort(self) -> None:
+        if not self.changed:
+            self.raw.commit()
+            return
+        with self._store.alone():
+            self.raw.abort()
+
     def _refuses_more(self) -> bool:
         try:
-            self._environment.begin(write=True).abort()
+            self._store.environment.begin(write=True).commit()
         except lmdb.Error:
             return True
         return False
@@ -261,10 +288,13 @@ class _Group:
         self._rows[name] = self._row(name)
         self._truncated[name] = None
 
-    def write(self) -> bool:
-        """Put everything into the transaction; whether there was anything."""
-        if not self._rows:
-            return False
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._rows)
+
+    def write(self) -> None:
+        """Put everything into the transaction."""
         databases = self._store.databases
         self._put(b"names", self._new_names)
         for name, data in self._snapshots.items():
@@ -282,7 +312,6 @@ class _Group:
         if self._next_id != self._store._next_id:
             value = str(self._next_id).encode()
             self._txn.put(b"next_id", value, db=databases[b"meta"])
-        return True
 
     def remember(self) -> None:
         """After the commit: what the store keeps in memory."""

@@ -1,4 +1,4 @@
-"""How a stream is laid out in an ordered key-value store (the LMDB engine's format 1).
+"""How a stream is laid out in an ordered key-value store (the LMDB engine's format 2).
 
 Integers are big endian, so that keys sort by number. A stream gets a number of its own, its *id*,
 when it is created: keys of records then take 16 bytes whatever the name.
@@ -22,6 +22,12 @@ One append becomes as few batches as fit into a page: a value that needs pages o
 search for neighbouring free ones. A batch is keyed by its *last* number, so that the first key at
 or above (id, n) is the batch with record n. Snapshots are cut into chunks of just one page for the
 same reason. Every value that carries content carries a checksum: LMDB has none.
+
+A value that takes just one page fills it with zeros at its end (the batch then says how long its
+record is, and has 0 for its count): LMDB takes such pages from those that it wrote before and does
+not clear what the value leaves over, so texts that were deleted would reach the file, and all its
+copies, once more. It does clear the last of several pages, and a copy leaves out what lies between
+the values of a shared one. Format 1 is the same without the filling.
 """
 
 from __future__ import annotations
@@ -36,10 +42,14 @@ from storage.rules import ABSENT, Header
 BATCH_BYTES = 1800
 BATCH_COUNT = 64
 CHUNK_BYTES = 4096 - 16  # one overflow page of LMDB: a page less its header
+SHARED_BYTES = (
+    2014  # a larger value does not share a page: half of one less a node's header and key
+)
 
 _ROW = struct.Struct(">QQQQQQQQQQI")
 _KEY = struct.Struct(">QQ")
 _BATCH = struct.Struct(">IQH")
+_LENGTH = struct.Struct(">I")
 _ID = struct.Struct(">Q")
 _ROW_NUMBER = (1 << 64) - 1
 _SLOT = struct.Struct(">H")
@@ -129,12 +139,19 @@ def _encode_batch(
     key = _KEY.pack(stream_id, last)
     count = len(records)
     if count == 1:
-        body = records[0]
+        count, body = _filled(records[0])
     else:
         body = struct.pack(f">{count}I", *map(len, records)) + b"".join(records)
     head = _BATCH.pack(0, now_ms, count)[4:]
     crc = crc32(body, crc32(head, crc32(key)))
     return key, b"".join((crc.to_bytes(4, "big"), head, body))
+
+
+def _filled(record: bytes) -> tuple[int, bytes]:
+    room = CHUNK_BYTES - _BATCH.size - _LENGTH.size
+    if not SHARED_BYTES - _BATCH.size < len(record) <= room:
+        return 1, record
+    return 0, _LENGTH.pack(len(record)) + record.ljust(room, b"\0")
 
 
 def decode_batch(key: bytes, value: bytes) -> tuple[int, list[bytes]]:
@@ -148,6 +165,10 @@ def decode_batch(key: bytes, value: bytes) -> tuple[int, list[bytes]]:
     last = split_key(key)[1]
     if count == 1:
         return last, [value[_BATCH.size :]]
+    if count == 0:
+        begin = _BATCH.size + _LENGTH.size
+        (length,) = _LENGTH.unpack_from(value, _BATCH.size)
+        return last, [value[begin : begin + length]]
     lengths = struct.unpack_from(f">{count}I", value, _BATCH.size)
     at = _BATCH.size + 4 * count
     records = []
@@ -189,7 +210,10 @@ def encode_chunks(stream_id: int, data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values for a snapshot."""
     for index in range(chunk_count(len(data))):
         at = index * CHUNK_BYTES
-        yield chunk_key(stream_id, index), data[at : at + CHUNK_BYTES]
+        chunk = data[at : at + CHUNK_BYTES]
+        if len(chunk) > SHARED_BYTES:
+            chunk = chunk.ljust(CHUNK_BYTES, b"\0")
+        yield chunk_key(stream_id, index), chunk
 
 
 def chunk_count(size: int) -> int:

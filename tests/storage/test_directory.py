@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from zlib import crc32
 
+import lmdb
 import pytest
 import trio
 from lmdb import verify
 
 from storage import Appended, DirectoryError, directory, lmdb_open, open_lmdb
+from storage.directory import FORMAT
+from storage.rows import CHUNK_BYTES, chunk_key, record_key
 
 
 def quiet(path):
@@ -99,19 +103,20 @@ async def test_a_newer_format_is_refused(tmp_path):
     await make(tmp_path, 1)
     marker = tmp_path / "journal.json"
     content = json.loads(marker.read_text())
-    marker.write_text(json.dumps(content | {"format": 2}))
+    marker.write_text(json.dumps(content | {"format": FORMAT + 1}))
     assert await refusal(tmp_path) == (
-        "DIR has format 2, this version knows formats up to 1; use the newer version that wrote it"
+        f"DIR has format {FORMAT + 1}, this version knows formats up to {FORMAT}; "
+        "use the newer version that wrote it"
     )
 
 
 async def test_a_newer_format_that_only_the_environment_tells_of_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(lmdb_open, "FORMAT", 2)
+    monkeypatch.setattr(lmdb_open, "FORMAT", FORMAT + 1)
     await make(tmp_path, 1)
     monkeypatch.undo()
     marker = tmp_path / "journal.json"
-    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": 1}))
-    assert "has format 2" in await refusal(tmp_path)
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": FORMAT}))
+    assert f"has format {FORMAT + 1}" in await refusal(tmp_path)
 
 
 async def test_an_older_format_is_upgraded_once_step_by_step(tmp_path, monkeypatch):
@@ -122,21 +127,49 @@ async def test_an_older_format_is_upgraded_once_step_by_step(tmp_path, monkeypat
         steps.append(store.format)
         store.set_format(store.format + 1)
 
-    monkeypatch.setattr(directory, "FORMAT", 3)
-    monkeypatch.setattr(lmdb_open, "FORMAT", 3)
-    monkeypatch.setattr(lmdb_open, "UPGRADES", {1: upgrade, 2: upgrade})
+    monkeypatch.setattr(directory, "FORMAT", FORMAT + 2)
+    monkeypatch.setattr(lmdb_open, "FORMAT", FORMAT + 2)
+    monkeypatch.setattr(lmdb_open, "UPGRADES", {FORMAT: upgrade, FORMAT + 1: upgrade})
     for _ in range(2):
         async with quiet(tmp_path) as journal:
             assert len((await journal.load("s0")).records) == 2
-    assert steps == [1, 2]
-    assert json.loads((tmp_path / "journal.json").read_text())["format"] == 3
+    assert steps == [FORMAT, FORMAT + 1]
+    assert json.loads((tmp_path / "journal.json").read_text())["format"] == FORMAT + 2
+
+
+async def test_a_directory_of_format_1_is_read_and_goes_on(tmp_path):
+    long, state = b"r" * 3000, b"s" * 7000
+    await make(tmp_path, 1)
+    async with quiet(tmp_path) as journal:
+        await journal.append("s", 0, long)
+        await journal.snapshot("s", 1, state)
+    environment = lmdb.open(str(tmp_path), max_dbs=8)
+    with environment.begin(write=True) as txn:
+        streams, snapshots, meta = (
+            environment.open_db(name, txn=txn) for name in (b"streams", b"snapshots", b"meta")
+        )
+        key = record_key(2, 1)
+        head = txn.get(key, db=streams)[4:12] + b"\0\x01"
+        body = head + long
+        txn.put(key, crc32(body, crc32(key)).to_bytes(4, "big") + body, db=streams)
+        txn.put(chunk_key(2, 1), state[CHUNK_BYTES:], db=snapshots)
+        txn.put(b"format", b"1", db=meta)
+    environment.close()
+    marker = tmp_path / "journal.json"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": 1}))
+    async with quiet(tmp_path) as journal:
+        assert (await journal.load("s")).snapshot == state
+        assert (await journal.read("s", 1)).records == (long,)
+        await journal.append("s", 1, b"2", amend=((1, b"x"),))
+        assert (await journal.read("s", 1)).records == (b"x", b"2")
+    assert json.loads(marker.read_text())["format"] == FORMAT
 
 
 async def test_a_format_that_can_no_longer_be_upgraded_is_refused(tmp_path, monkeypatch):
     await make(tmp_path, 1)
-    monkeypatch.setattr(lmdb_open, "FORMAT", 2)
+    monkeypatch.setattr(lmdb_open, "FORMAT", FORMAT + 1)
     assert await refusal(tmp_path) == (
-        "DIR has format 1, which this version can no longer upgrade; "
+        f"DIR has format {FORMAT}, which this version can no longer upgrade; "
         "open it once with an older version"
     )
 

@@ -6,6 +6,7 @@ from hypothesis import given
 
 from storage.rows import (
     CHUNK_BYTES,
+    SHARED_BYTES,
     DamagedError,
     Row,
     batch_time,
@@ -43,6 +44,17 @@ def test_batches_give_back_their_records_in_order_without_gaps(stream_id, first,
     assert found == content
 
 
+@pytest.mark.parametrize("size", [0, 1999, 2000, 2001, 3000, 4061, 4062, 4063, 4066, 4067, 9000])
+def test_a_batch_that_takes_just_one_page_fills_it_but_for_three_bytes(size):
+    record = bytes(number % 255 + 1 for number in range(size))
+    ((key, value),) = encode_batches(7, 5, [record], 1000)
+    assert decode_batch(key, value) == (5, [record])
+    assert batch_time(value) == 1000
+    alone = SHARED_BYTES < len(value) <= CHUNK_BYTES
+    assert not alone or len(value) >= CHUNK_BYTES - 3
+    assert alone == (2001 <= size <= 4066)
+
+
 @given(rows)
 def test_a_row_is_read_as_it_was_written_and_lies_behind_all_records(row):
     assert decode_row(b"s", encode_row(row)) == row
@@ -74,5 +86,8 @@ def test_chunks_join_to_the_snapshot(size):
     data = bytes(number % 251 for number in range(size))
     chunks = list(encode_chunks(3, data))
     assert len(chunks) == chunk_count(size)
-    assert b"".join(value for _, value in chunks) == data
+    joined = b"".join(value for _, value in chunks)
+    assert joined[:size] == data
+    assert not any(joined[size:])
+    assert all(len(value) <= SHARED_BYTES or len(value) == CHUNK_BYTES for _, value in chunks)
     assert sorted(chunks) == chunks
