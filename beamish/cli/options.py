@@ -35,6 +35,7 @@ class ServeOptions:
     trusted_proxy: tuple[str, ...]
     admin: str | None
     admin_public: bool
+    log_format: str
     inbox: int
     disk_reserve: int
     argon2_memory: int

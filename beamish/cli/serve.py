@@ -76,7 +76,9 @@ def serve(context: click.Context, /, **_given: object) -> None:
     """
     wanted = asked(context)
     chosen = wanted.options()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from beamish.operations.log import set_up_log
+
+    set_up_log(chosen.log_format)
     raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for sentence in misspelt(os.environ):

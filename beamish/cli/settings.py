@@ -216,6 +216,12 @@ SETTINGS: tuple[Setting, ...] = (
         False,
         example=True,
     ),
+    Setting(
+        "log-format",
+        click.Choice(["text", "json"]),
+        "How the log is written: lines of text, or a JSON object a line.",
+        "text",
+    ),
     Setting("inbox", click.IntRange(1), "Newest updates that each inbox keeps at least.", 10_000),
     Setting(
         "disk-reserve",

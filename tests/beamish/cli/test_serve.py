@@ -40,6 +40,7 @@ def options(**changes: object) -> ServeOptions:
         "trusted_proxy": (),
         "admin": None,
         "admin_public": False,
+        "log_format": "text",
         "inbox": 10_000,
         "disk_reserve": 256,
         "argon2_memory": 64,
