@@ -158,7 +158,7 @@ class Node:
         link = SessionLink(
             Outbox(settings.outbox_bytes, settings.outbox_hard_bytes),
             settings.session_in_hand,
-            Meter(self.environment.traffic),
+            Meter(self.environment.traffic, codec),
         )
         args = (link, codec, peer, self.environment)
         try:

@@ -13,6 +13,7 @@ from beamish.cli.config_command import config
 from beamish.cli.replay_command import replay
 from beamish.cli.serve import serve
 from beamish.cli.status import status
+from beamish.cli.trace_command import trace
 from beamish.cli.upgrade import upgrade
 from beamish.cli.users import user
 
@@ -27,6 +28,7 @@ main.add_command(serve)
 main.add_command(config)
 main.add_command(user)
 main.add_command(status)
+main.add_command(trace)
 main.add_command(replay)
 main.add_command(upgrade)
 

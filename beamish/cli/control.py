@@ -9,9 +9,14 @@ below do. One JSON object a line, UTF-8, in each direction; any number of reques
     {"command": "user_list", "after": null, "limit": 1000}  {"ok": {"users": [...]}}
     {"command": "upgrade", "modules": ["a.b"], "timeout": 30}
                                                             {"ok": {...what was moved}}
+    {"command": "trace", "user": "ada", "seconds": 60, "texts": false}
+                                                            {"ok": {"sessions": 2}}
+                                                            {"event": {...}}    any number of these
+                                                            {"done": {"left_out": 0}}
     anything that does not work                             {"error": "a sentence"}
 
-A line has at most 64 KiB, a request is answered within 60 s, 16 connections are served at once.
+A line has at most 64 KiB, a request is answered within 60 s, 16 connections are served at once. A
+trace ends before its time when its connection does.
 The path of a Unix socket is bounded to some hundred bytes, that of a data directory is not: so both
 sides reach the socket through the directory's file descriptor.
 """
@@ -23,18 +28,23 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
 from beamish.operations.plain import plain
 
+if TYPE_CHECKING:
+    from beamish.operations.trace import Trace
+
 NAME = "control.sock"
 LONGEST_LINE = 64 * 1024
 MOST_CONNECTIONS = 16
 ANSWER_WITHIN = 60.0
+NOBODY = "No node answers on {data}: start one with `beamish serve --data {data}`."
 
 
 class ControlError(Exception):
@@ -63,6 +73,7 @@ class Control:
 
     node: Controlled
     figures: Callable[[], Mapping[str, object]]
+    trace: Callable[[Mapping[str, Any]], AbstractAsyncContextManager[Trace]]
 
 
 @contextlib.contextmanager
@@ -105,11 +116,70 @@ async def serve_control(control: Control, listener: trio.SocketListener) -> None
             with contextlib.suppress(trio.BrokenResourceError, ControlError):
                 lines = _Lines(stream)
                 while (line := await lines.next()) is not None:
+                    opening = None
                     with trio.move_on_after(ANSWER_WITHIN):
                         answer = await _answer(control, line)
-                        await stream.send_all(json.dumps(answer).encode() + b"\n")
+                        if isinstance(answer, dict):
+                            await _say(stream, answer)
+                        else:
+                            opening = answer
+                    if opening is not None:
+                        await _trace(opening, stream, lines)
 
     await trio.serve_listeners(serve_one, [listener])
+
+
+async def _say(stream: trio.SocketStream, told: Mapping[str, object]) -> None:
+    await stream.send_all(json.dumps(told).encode() + b"\n")
+
+
+async def _trace(
+    opening: AbstractAsyncContextManager[Trace], stream: trio.SocketStream, lines: _Lines
+) -> None:
+    """Write what a trace tells until it ends, or until the other side says anything or goes."""
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def hang_up() -> None:
+                with contextlib.suppress(trio.BrokenResourceError, ControlError):
+                    await lines.next()
+                nursery.cancel_scope.cancel()
+
+            async with opening as trace:
+                await _say(stream, {"ok": {"sessions": trace.sessions}})
+                nursery.start_soon(hang_up)
+                async for event in trace.events():
+                    with trio.fail_after(ANSWER_WITHIN):
+                        await _say(stream, {"event": event})
+            await _say(stream, {"done": {"left_out": trace.left_out}})
+            nursery.cancel_scope.cancel()
+    except* ValueError as wrong:
+        await _say(stream, {"error": str(wrong.exceptions[0])})
+    except* trio.TooSlowError:
+        pass  # Whoever asked does not read.
+
+
+async def follow(
+    data: Path, command: str, tell: Callable[[dict[str, Any]], None], **fields: object
+) -> dict[str, Any]:
+    """Like `request`, for a command that goes on: each of its events is told, then how it ended.
+
+    Raises:
+        ControlError: the node said no, or none runs there, or it ended.
+    """
+    try:
+        async with await _connect(data) as stream:
+            await _say(stream, {"command": command, **fields})
+            lines = _Lines(stream)
+            while (line := await lines.next()) is not None:
+                told: dict[str, Any] = json.loads(line)
+                if "done" in told:
+                    done: dict[str, Any] = told["done"]
+                    return done
+                tell(told["event"] if "event" in told else _ok(told))
+    except (OSError, trio.BrokenResourceError) as error:
+        raise ControlError(NOBODY.format(data=data)) from error
+    raise ControlError(f"The node on {data} has ended.")
 
 
 async def request(data: Path, command: str, **fields: object) -> dict[str, Any]:
@@ -125,9 +195,7 @@ async def request(data: Path, command: str, **fields: object) -> dict[str, Any]:
                 await stream.send_all(line + b"\n")
                 answer = await _Lines(stream).next()
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        raise ControlError(
-            f"No node answers on {data}: start one with `beamish serve --data {data}`."
-        ) from error
+        raise ControlError(NOBODY.format(data=data)) from error
     if answer is None:
         raise ControlError(f"The node on {data} ended before it answered.")
     return _ok(json.loads(answer))
@@ -175,9 +243,13 @@ class _Lines:
         return line
 
 
-async def _answer(control: Control, line: bytes) -> dict[str, Any]:
+async def _answer(
+    control: Control, line: bytes
+) -> dict[str, Any] | AbstractAsyncContextManager[Trace]:
     try:
         asked = json.loads(line)
+        if asked.get("command") == "trace":
+            return control.trace(asked)
         return {"ok": await _carry_out(control, asked)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return {"error": str(error)}

@@ -27,11 +27,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import trio
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from beamish.gateway import Gateway
     from beamish.node import Node, NodeConfig
     from beamish.operations.figures import Figures
+    from beamish.operations.trace import Trace
     from beamish.protocol.limits import Limits
 
 DRAIN_WITHIN = 5.0
@@ -151,7 +153,8 @@ class Server:
         options = self.options
         async with trio.open_nursery() as nursery:
             gateway = await open_port(nursery, options, node)
-            control = Control(node, await self._watch(nursery, node, gateway))
+            figures = await self._watch(nursery, node, gateway)
+            control = Control(node, figures, partial(begin_trace, node))
             nursery.start_soon(serve_control, control, listen(options.data))
             if self._asked is not None:
                 self._reload = Reload(self._asked, options, gateway, node)
@@ -209,6 +212,14 @@ class Server:
         await node.drain(DRAIN_WITHIN)
         node.stop_accepting()
         await gateway.close(1001, "the node shuts down")
+
+
+def begin_trace(node: Node, asked: Mapping[str, Any]) -> AbstractAsyncContextManager[Trace]:
+    """The trace that a control request asks for."""
+    from beamish.operations.trace import tracing
+
+    user, seconds = str(asked["user"]), float(asked["seconds"])
+    return tracing(node, user, seconds=seconds, texts=asked.get("texts") is True)
 
 
 class StartError(Exception):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from actors import Ref
 from beamish.messenger.messages import Head
 from beamish.messenger.sessions.session_handle import SessionLink
@@ -14,6 +16,8 @@ class Connections:
     def __init__(self) -> None:
         self._links: dict[Ref, SessionLink] = {}
         self._users: dict[Ref, str] = {}
+        self.watchers: dict[str, Callable[[SessionLink], None]] = {}
+        """Told of each session that logs in, by the user whom they watch."""
 
     def __len__(self) -> int:
         return len(self._links)
@@ -25,6 +29,13 @@ class Connections:
     def logged_in(self, session: Ref, user: str) -> None:
         """A session speaks for `user` from now on."""
         self._users[session] = user
+        watcher = self.watchers.get(user)
+        if watcher is not None and session in self._links:
+            watcher(self._links[session])
+
+    def links_of(self, user: str) -> list[SessionLink]:
+        """The sessions that speak for `user`."""
+        return [self._links[ref] for ref, name in self._users.items() if name == user]
 
     def tell_head(self, session: Ref, version: int) -> None:
         """Tell a session how far its inbox has come, unless it still has to look at the last."""
@@ -35,7 +46,9 @@ class Connections:
 
     def closed(self, session: Ref) -> None:
         """A session has ended."""
-        self._links.pop(session, None)
+        link = self._links.pop(session, None)
+        if link is not None and link.meter.tap is not None:
+            link.meter.tap.ended()
         self._users.pop(session, None)
 
     @property

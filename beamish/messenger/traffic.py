@@ -16,7 +16,7 @@ from typing import Protocol
 
 import trio
 
-from beamish.protocol import COMMANDS, Item, reply_id, wants_reply
+from beamish.protocol import COMMANDS, Codec, Item, reply_id, wants_reply
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets in seconds; one more bucket holds what takes longer."""
@@ -79,17 +79,21 @@ class Tap(Protocol):
     def queued(self, item: bytes) -> None:
         """An encoded item goes to the client."""
 
+    def ended(self) -> None:
+        """The session is over."""
+
 
 class Meter:
     """Counts for one session.
 
-    `tap`: who watches it, if anybody. At most so many commands are remembered as a session may have
-    in hand, since each number is one entry and each answer removes one.
+    `codec` is that of its items. `tap`: who watches it, if anybody. At most so many commands are
+    remembered as a session may have in hand: each is one entry, and each answer removes one.
     """
 
-    __slots__ = ("_open", "_traffic", "tap")
+    __slots__ = ("_open", "_traffic", "codec", "tap")
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: Traffic, codec: Codec | None = None) -> None:
+        self.codec = codec
         self._traffic = traffic
         self._open: dict[int | None, tuple[str, float]] = {}
         self.tap: Tap | None = None

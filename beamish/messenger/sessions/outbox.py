@@ -31,6 +31,8 @@ class Outbox:
         self._ready = trio.Event()
         self.on_room: Callable[[], None] | None = None
         """Called once after the queue was emptied or closed, when somebody waits for room."""
+        self.tap: Callable[[bytes], None] | None = None
+        """Told of every item that is queued."""
 
     @property
     def has_room(self) -> bool:
@@ -51,6 +53,8 @@ class Outbox:
         """Queue an item; ignored after the end."""
         if self._closed is not None:
             return
+        if self.tap is not None:
+            self.tap(item)
         self._items.append(item)
         self._bytes += len(item)
         if self._bytes > self._hard:

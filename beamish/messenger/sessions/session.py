@@ -151,21 +151,21 @@ class Session(Actor):
 
     def _refuse_item(self, item: Item, refusal: ProtocolRefusal) -> None:
         if wants_reply(item):
-            self.link_to_client.meter.answered(reply_id(item), refusal.code)
             self.outbox.put(encode_refusal(self.codec, reply_id(item), refusal))
+            self.link_to_client.meter.answered(reply_id(item), refusal.code)
         self.login.refused(item, refusal)
 
     def reply(self, answer_to: int | None, result: Mapping[str, Any] | bytes) -> None:
         """Answer a command; one without an id is not answered."""
         if answer_to is not None:
-            self.link_to_client.meter.answered(answer_to, "ok")
             self.outbox.put(encode_reply(self.codec, answer_to, result))
+            self.link_to_client.meter.answered(answer_to, "ok")
 
     def refuse(self, answer_to: int | None, refusal: Refusal) -> None:
         """Refuse a command."""
         if answer_to is not None:
-            self.link_to_client.meter.answered(answer_to, refusal.code)
             self.outbox.put(encode_refusal(self.codec, answer_to, protocol_refusal(refusal)))
+            self.link_to_client.meter.answered(answer_to, refusal.code)
 
     def event(self, event: str, fields: Mapping[str, object]) -> None:
         """Tell the client something that it did not ask for."""

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
-from beamish.cli.control import Control, ControlError, listen, request, serve_control
+from beamish.cli.control import Control, ControlError, follow, listen, request, serve_control
 from beamish.operations.plain import plain
 
 
@@ -21,9 +23,25 @@ class Gauge:
     by_code: Counter[int] = field(default_factory=Counter)
 
 
+class Traced:
+    """A trace that tells three things, and then waits for its end."""
+
+    sessions = 2
+    left_out = 7
+
+    def __init__(self, texts: bool) -> None:
+        self.texts = texts
+
+    async def events(self) -> AsyncIterator[dict[str, object]]:
+        for number in range(3):
+            yield {"number": number, "texts": self.texts}
+        await trio.sleep_forever()
+
+
 class Node:
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.traces = 0
 
     async def add_user(self, user: str, password: str, display: str | None = None) -> None:
         if len(password) < 8:
@@ -38,6 +56,20 @@ class Node:
             raise ValueError("Nothing was changed: broken was not compiled.")
         return {"modules": tuple(modules), "moved": {"User": 3}, "seconds": timeout}
 
+    def trace(self, asked: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
+        return self._trace(asked["user"], float(asked["seconds"]), asked["texts"])
+
+    @asynccontextmanager
+    async def _trace(self, user: str, seconds: float, texts: bool) -> AsyncIterator[Traced]:
+        if user == "nobody":
+            raise ValueError("there is no user nobody")
+        self.traces += 1
+        try:
+            with trio.move_on_after(seconds):
+                yield Traced(texts)
+        finally:
+            self.traces -= 1
+
     def statistics(self) -> dict[str, object]:
         return {"gauge": Gauge(3, ("a",), Counter({400: 11})), "path": Path("/x"), "none": None}
 
@@ -46,7 +78,7 @@ class Node:
 async def controlled(data: Path) -> AsyncIterator[Node]:
     node = Node()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_control, Control(node, node.statistics), listen(data))
+        nursery.start_soon(serve_control, Control(node, node.statistics, node.trace), listen(data))
         yield node
         nursery.cancel_scope.cancel()
 
@@ -62,6 +94,45 @@ async def test_requests_are_carried_out_and_answered(tmp_path: Path) -> None:
         figures = await request(tmp_path, "status")
         gauge = {"depth": 3, "names": ["a"], "by_code": {"400": 11}}
         assert figures == {"gauge": gauge, "path": "/x", "none": None}
+
+
+async def test_a_trace_tells_its_events_until_its_time_is_over(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    autojump_clock.autojump_threshold = 0.1
+    async with controlled(tmp_path) as node:
+        told: list[dict[str, object]] = []
+        done = await follow(tmp_path, "trace", told.append, user="ada", seconds=300, texts=True)
+        assert done == {"left_out": 7}
+        assert told == [{"sessions": 2}, *({"number": n, "texts": True} for n in range(3))]
+        assert node.traces == 0
+
+
+async def test_a_trace_ends_with_the_connection_of_who_asked(tmp_path: Path) -> None:
+    async with controlled(tmp_path) as node, trio.open_nursery() as nursery:
+        three = trio.Event()
+
+        def tell(event: dict[str, object]) -> None:
+            if event.get("number") == 2:
+                three.set()
+
+        nursery.start_soon(
+            partial(follow, tmp_path, "trace", tell, user="ada", seconds=300, texts=False)
+        )
+        with trio.fail_after(10):
+            await three.wait()
+            assert node.traces == 1
+            nursery.cancel_scope.cancel()
+    assert node.traces == 0
+
+
+async def test_a_trace_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    async with controlled(tmp_path):
+        for user, seconds, sentence in (("nobody", 1, "there is no user"), ("ada", None, "float")):
+            with pytest.raises(ControlError, match=sentence), trio.fail_after(10):
+                await follow(tmp_path, "trace", print, user=user, seconds=seconds, texts=False)
+        with pytest.raises(ControlError):
+            await follow(tmp_path, "trace", print, user="ada")
 
 
 async def test_an_upgrade_is_passed_on_and_its_failure_is_the_answer(tmp_path: Path) -> None:
