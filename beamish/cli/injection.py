@@ -14,8 +14,8 @@ import trio
 
 from actors import Crashed
 from actors.observing.reports import CrashReport
+from beamish.histogram import Histogram
 from beamish.messenger.faults import CrashInjector, InjectedCrash
-from beamish.replay.histogram import Histogram
 from supervision.reports import SupervisorReport
 
 if TYPE_CHECKING:

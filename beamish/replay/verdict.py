@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from beamish.replay.histogram import Histogram
+from beamish.histogram import Histogram
 from beamish.replay.ledger import ConversationLedger, Ledger, Reader
 from beamish.replay.plan import Conversation, Say
 

@@ -139,6 +139,25 @@ def test_a_directory_of_something_else_is_one_sentence(tmp_path: Path) -> None:
     assert "thesis.txt" in refused("--data", tmp_path, "--port", 0)
 
 
+def test_a_node_loads_neither_client_nor_replay(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("chapter 1")
+    program = f"""
+import sys
+from beamish.cli import main
+try:
+    main(["serve", "--data", {str(tmp_path)!r}, "--port", "0"])
+finally:
+    print(*sys.modules)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "thesis.txt" in ended.stderr
+    loaded = set(ended.stdout.split())
+    assert "beamish.node" in loaded
+    assert not {name for name in loaded if name.startswith(("beamish.client", "beamish.replay"))}
+
+
 def test_a_second_node_on_the_same_directory_is_one_sentence(tmp_path: Path) -> None:
     with served(tmp_path) as node:
         told = node.ready.read_text()

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamish.replay.histogram import Histogram
+from beamish.histogram import Histogram
 
 
 @given(st.lists(st.floats(0.01, 1e7), min_size=1, max_size=200), st.floats(0.1, 100))
