@@ -4,14 +4,20 @@
   installs what tests need, so there a skip means that something is no longer tested.
 * Hypothesis sets no deadline for one example: other processes share the cores, and time limits are
   pytest-timeout's business.
+* Bytecode is kept, whatever the environment says: the tests start hundreds of processes, and many
+  images set PYTHONDONTWRITEBYTECODE, so each of them would compile all of the source again.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 import hypothesis
 import pytest
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 

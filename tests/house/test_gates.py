@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+MAKES = {"COVERAGE", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+"""What an outer `make` leaves in the environment of the tests that it runs."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -139,3 +141,46 @@ def test_a_module_skipped_while_it_is_collected_fails_when_everything_is_require
     )
     assert "1 error" in done.stdout
     assert "no_such_thing" in done.stdout
+
+
+def recipe(target: str, **environment: str) -> str:
+    """What `make` would run for it."""
+    inherited = {name: value for name, value in os.environ.items() if name not in MAKES}
+    return subprocess.run(
+        ["make", "--dry-run", "--always-make", target],
+        cwd=ROOT,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_coverage_is_measured_when_asked_for_and_ci_asks():
+    assert "pytest" in recipe("test")
+    assert "--cov" not in recipe("test")
+    assert " --cov --cov-report=term" in recipe("test", COVERAGE="1")
+    assert " --cov --cov-report=term" in recipe("coverage")
+    assert "\nCOVERAGE=1 make test\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_bytecode_is_kept_also_where_the_environment_is_against_it(tmp_path):
+    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
+    (tmp_path / "imported.py").write_text("")
+    (tmp_path / "test_import.py").write_text("""
+import subprocess, sys
+
+def test_it():
+    import imported
+    subprocess.run([sys.executable, "-c", "import imported_there"], check=True)
+""")
+    (tmp_path / "imported_there.py").write_text("")
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "."],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tmp_path)},
+        check=True,
+        capture_output=True,
+    )
+    kept = {path.name.partition(".")[0] for path in (tmp_path / "__pycache__").iterdir()}
+    assert {"imported", "imported_there", "test_import"} <= kept
