@@ -6,6 +6,8 @@ starting it are no part of what is measured.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,10 +25,17 @@ def measure(figure: str, *numbers: int) -> float:
 
     Raises RuntimeError with what the node wrote when it fails.
     """
-    with tempfile.TemporaryDirectory(prefix="beamish-otp-") as folder:
-        _output("erlc", "-o", folder, str(SOURCE), folder=folder)
-        command = (*ERL, "-run", "otp_peer", "main", figure, *map(str, numbers))
-        return float(_output(*command, folder=folder).splitlines()[-1])
+    command = (*ERL, "-run", "otp_peer", "main", figure, *map(str, numbers))
+    return float(_output(*command, folder=_compiled()).splitlines()[-1])
+
+
+@functools.cache
+def _compiled() -> str:
+    """A folder with the compiled program, made once in a process and removed at its end."""
+    made = tempfile.TemporaryDirectory(prefix="beamish-otp-")
+    atexit.register(made.cleanup)
+    _output("erlc", "-o", made.name, str(SOURCE), folder=made.name)
+    return made.name
 
 
 def _output(*command: str, folder: str) -> str:

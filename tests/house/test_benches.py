@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import trio
 
-from bench import peers, sizes
+from bench import chat, peers, sizes
 from bench.document import page
 from bench.otp import measure
 
@@ -104,6 +105,27 @@ def test_a_quick_run_yields_every_figure_the_bench_promises(name, tmp_path):
         assert isinstance(document["figures"][figure]["reached"], bool)
     for figure in PROMISED[name] & {"slow_sync_ms"}:
         assert document["figures"][figure]["value"] >= 5.0
+
+
+async def test_a_load_is_counted_until_there_is_enough_of_it(autojump_clock):
+    """A busy machine may confirm nothing in the short time of a quick run."""
+    slow, began = chat.Pair("ann", "ben", window=1), trio.current_time()
+
+    async def confirm():
+        for _ in range(300):
+            await trio.sleep(0.1)
+            slow.confirmed += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(confirm)
+        assert await chat.confirmed_over([slow], 0.5) >= chat.FEWEST
+        assert trio.current_time() - began < 11
+        assert await chat.confirmed_over([slow], 15.0) == pytest.approx(150, abs=1)
+
+
+async def test_a_load_that_stands_still_is_an_error(autojump_clock):
+    with pytest.raises(RuntimeError, match=r"Only 0 messages were read in 30 s, too few"):
+        await chat.confirmed_over([chat.Pair("ann", "ben", window=1)], 0.5)
 
 
 def test_a_long_figure_is_measured_when_asked_for_by_name(tmp_path):
