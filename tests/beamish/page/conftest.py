@@ -93,6 +93,10 @@ class Window:
         if message.type == "error" and "WebSocket connection to" not in message.text:
             self.problems.append(message.text)
 
+    def later(self, seconds: float) -> None:
+        """Put the page's time forward; the window was opened with a `clock`."""
+        self.page.clock.run_for(1_000 * seconds)
+
     def register(self, user: str, display: str) -> Window:
         page = self.page
         page.get_by_role("button", name="Create an account").click()
@@ -148,9 +152,11 @@ def window(browser: Browser, node: Served) -> Iterator[Callable[..., Window]]:
     """Opens windows; at the end none of them may have met an error."""
     windows: list[Window] = []
 
-    def open_window(size: tuple[int, int] = WIDE, **options) -> Window:
+    def open_window(size: tuple[int, int] = WIDE, *, clock: bool = False, **options) -> Window:
         viewport = {"width": size[0], "height": size[1]}
         context = browser.new_context(viewport=viewport, **options)
+        if clock:  # the page's time, which a test may put forward
+            context.clock.install()
         windows.append(Window(context, node.url))
         return windows[-1]
 

@@ -33,6 +33,7 @@ class Proxy:
         self.target = target
         self.port = 0
         self.refuses = False
+        self.sockets = 0
         self._links: list[Link] = []
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
@@ -52,6 +53,7 @@ class Proxy:
         await node.send_all(first)
         link = Link(browser, node)
         if is_socket:
+            self.sockets += 1
             self._links.append(link)
         await link.run()
 
@@ -185,6 +187,10 @@ class Served:
 
     def silent_links(self) -> int:
         return trio.from_thread.run_sync(self.proxy.silent_links, trio_token=self._token)
+
+    def sockets(self) -> int:
+        """WebSockets opened so far."""
+        return self.proxy.sockets
 
     def say(self, user: str, conversation: str, texts: list[str]) -> None:
         """Have `user`, registered here, say these in `conversation` from a program."""
