@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import click
 
+from beamish.cli.backups import backup, restore
 from beamish.cli.config_command import config
 from beamish.cli.replay_command import replay
 from beamish.cli.serve import serve
@@ -28,6 +29,8 @@ main.add_command(serve)
 main.add_command(config)
 main.add_command(user)
 main.add_command(status)
+main.add_command(backup)
+main.add_command(restore)
 main.add_command(trace)
 main.add_command(replay)
 main.add_command(upgrade)

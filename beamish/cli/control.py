@@ -13,10 +13,13 @@ below do. One JSON object a line, UTF-8, in each direction; any number of reques
                                                             {"ok": {"sessions": 2}}
                                                             {"event": {...}}    any number of these
                                                             {"done": {"left_out": 0}}
+    {"command": "backup", "target": "/an/absolute/path"}    the same, with bytes done and total,
+                                                            and {"done": {...the backup}}
     anything that does not work                             {"error": "a sentence"}
 
-A line has at most 64 KiB, a request is answered within 60 s, 16 connections are served at once. A
-trace ends before its time when its connection does.
+A line has at most 64 KiB, a request is answered within 60 s, 16 connections are served at once.
+What goes on ends when its connection does: a backup takes back what it had written. A fault of ours
+ends its connection, and is logged.
 The path of a Unix socket is bounded to some hundred bytes, that of a data directory is not: so both
 sides reach the socket through the directory's file descriptor.
 """
@@ -25,30 +28,38 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import trio
 
 from beamish.operations.plain import plain
 
-if TYPE_CHECKING:
-    from beamish.operations.trace import Trace
+logger = logging.getLogger("beamish")
 
 NAME = "control.sock"
 LONGEST_LINE = 64 * 1024
 MOST_CONNECTIONS = 16
 ANSWER_WITHIN = 60.0
-NOBODY = "No node answers on {data}: start one with `beamish serve --data {data}`."
 
 
 class ControlError(Exception):
     """The request failed or nobody answers; the text is a sentence for people."""
+
+
+class NobodyThere(ControlError):
+    """No node runs on that directory."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(
+            f"No node answers on {data}: start one with `beamish serve --data {data}`."
+        )
 
 
 class Controlled(Protocol):
@@ -67,13 +78,36 @@ class Controlled(Protocol):
         ...
 
 
+class Ongoing(Protocol):
+    """What a command does that goes on."""
+
+    def begins(self) -> dict[str, Any]:
+        """What is told first."""
+        ...
+
+    def events(self) -> AsyncIterator[dict[str, Any]]:
+        """What happens, until the end."""
+        ...
+
+    def ends(self) -> dict[str, Any]:
+        """What is told last. Raises ValueError where it did not work."""
+        ...
+
+
+Begin = Callable[[Mapping[str, Any]], AbstractAsyncContextManager[Ongoing]]
+"""Begins what a request asks for; the block's end ends it. Raises ValueError, then or at entry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What is behind the socket: a node, and the figures of all that is around it."""
+    """What is behind the socket: a node, the figures of all that is around it, and what goes on.
+
+    `ongoing`: by their names, commands that tell events until they end.
+    """
 
     node: Controlled
     figures: Callable[[], Mapping[str, object]]
-    trace: Callable[[Mapping[str, Any]], AbstractAsyncContextManager[Trace]]
+    ongoing: Mapping[str, Begin]
 
 
 @contextlib.contextmanager
@@ -113,30 +147,41 @@ async def serve_control(control: Control, listener: trio.SocketListener) -> None
 
     async def serve_one(stream: trio.SocketStream) -> None:
         async with limit, stream:
-            with contextlib.suppress(trio.BrokenResourceError, ControlError):
+            try:
                 lines = _Lines(stream)
                 while (line := await lines.next()) is not None:
-                    opening = None
-                    with trio.move_on_after(ANSWER_WITHIN):
-                        answer = await _answer(control, line)
-                        if isinstance(answer, dict):
-                            await _say(stream, answer)
-                        else:
-                            opening = answer
-                    if opening is not None:
-                        await _trace(opening, stream, lines)
+                    await _serve_line(control, line, stream, lines)
+            except (trio.BrokenResourceError, ControlError):
+                pass
+            except Exception:
+                logger.exception("a control request ended by a fault")
 
     await trio.serve_listeners(serve_one, [listener])
+
+
+async def _serve_line(
+    control: Control, line: bytes, stream: trio.SocketStream, lines: _Lines
+) -> None:
+    opening = None
+    with trio.move_on_after(ANSWER_WITHIN):
+        answer = await _answer(control, line)
+        if isinstance(answer, dict):
+            await _say(stream, answer)
+        else:
+            opening = answer
+    if opening is not None:
+        await _go_on(opening, stream, lines)
 
 
 async def _say(stream: trio.SocketStream, told: Mapping[str, object]) -> None:
     await stream.send_all(json.dumps(told).encode() + b"\n")
 
 
-async def _trace(
-    opening: AbstractAsyncContextManager[Trace], stream: trio.SocketStream, lines: _Lines
+async def _go_on(
+    opening: AbstractAsyncContextManager[Ongoing], stream: trio.SocketStream, lines: _Lines
 ) -> None:
-    """Write what a trace tells until it ends, or until the other side says anything or goes."""
+    """Write what is told until the end, or until the other side says anything or goes."""
+    failure: str | None = None
     try:
         async with trio.open_nursery() as nursery:
 
@@ -145,18 +190,26 @@ async def _trace(
                     await lines.next()
                 nursery.cancel_scope.cancel()
 
-            async with opening as trace:
-                await _say(stream, {"ok": {"sessions": trace.sessions}})
+            async with opening as ongoing:
+                await _say(stream, {"ok": ongoing.begins()})
                 nursery.start_soon(hang_up)
-                async for event in trace.events():
+                async for event in ongoing.events():
                     with trio.fail_after(ANSWER_WITHIN):
                         await _say(stream, {"event": event})
-            await _say(stream, {"done": {"left_out": trace.left_out}})
+            await _say(stream, {"done": ongoing.ends()})
             nursery.cancel_scope.cancel()
     except* ValueError as wrong:
-        await _say(stream, {"error": str(wrong.exceptions[0])})
-    except* trio.TooSlowError:
-        pass  # Whoever asked does not read.
+        failure = str(_first(wrong))
+    except* (trio.TooSlowError, trio.BrokenResourceError):
+        pass  # Whoever asked does not read, or has gone.
+    if failure is not None:
+        await _say(stream, {"error": failure})
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def follow(
@@ -178,7 +231,7 @@ async def follow(
                     return done
                 tell(told["event"] if "event" in told else _ok(told))
     except (OSError, trio.BrokenResourceError) as error:
-        raise ControlError(NOBODY.format(data=data)) from error
+        raise NobodyThere(data) from error
     raise ControlError(f"The node on {data} has ended.")
 
 
@@ -195,7 +248,7 @@ async def request(data: Path, command: str, **fields: object) -> dict[str, Any]:
                 await stream.send_all(line + b"\n")
                 answer = await _Lines(stream).next()
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-        raise ControlError(NOBODY.format(data=data)) from error
+        raise NobodyThere(data) from error
     if answer is None:
         raise ControlError(f"The node on {data} ended before it answered.")
     return _ok(json.loads(answer))
@@ -245,11 +298,12 @@ class _Lines:
 
 async def _answer(
     control: Control, line: bytes
-) -> dict[str, Any] | AbstractAsyncContextManager[Trace]:
+) -> dict[str, Any] | AbstractAsyncContextManager[Ongoing]:
     try:
         asked = json.loads(line)
-        if asked.get("command") == "trace":
-            return control.trace(asked)
+        begin = control.ongoing.get(asked.get("command"))
+        if begin is not None:
+            return begin(asked)
         return {"ok": await _carry_out(control, asked)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return {"error": str(error)}

@@ -30,7 +30,6 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +44,12 @@ from beamish.cli.ready_file import ReadyFile
 from beamish.cli.settings import settings_options
 
 if TYPE_CHECKING:
+    from beamish.cli.control import Begin, Ongoing
     from beamish.cli.injection import InjectionWatch
     from beamish.cli.reload import Reload
     from beamish.gateway import Gateway
     from beamish.node import Node, NodeConfig
     from beamish.operations.figures import Figures
-    from beamish.operations.trace import Trace
     from beamish.protocol.limits import Limits
 
 DRAIN_WITHIN = 5.0
@@ -154,7 +153,7 @@ class Server:
         async with trio.open_nursery() as nursery:
             gateway = await open_port(nursery, options, node)
             figures = await self._watch(nursery, node, gateway)
-            control = Control(node, figures, partial(begin_trace, node))
+            control = Control(node, figures, ongoing(node))
             nursery.start_soon(serve_control, control, listen(options.data))
             if self._asked is not None:
                 self._reload = Reload(self._asked, options, gateway, node)
@@ -214,12 +213,19 @@ class Server:
         await gateway.close(1001, "the node shuts down")
 
 
-def begin_trace(node: Node, asked: Mapping[str, Any]) -> AbstractAsyncContextManager[Trace]:
-    """The trace that a control request asks for."""
+def ongoing(node: Node) -> dict[str, Begin]:
+    """What can be asked of a node on the control socket that goes on for a while."""
+    from beamish.operations.backing import backing_up
     from beamish.operations.trace import tracing
 
-    user, seconds = str(asked["user"]), float(asked["seconds"])
-    return tracing(node, user, seconds=seconds, texts=asked.get("texts") is True)
+    def trace(asked: Mapping[str, Any]) -> AbstractAsyncContextManager[Ongoing]:
+        user, seconds = str(asked["user"]), float(asked["seconds"])
+        return tracing(node, user, seconds=seconds, texts=asked.get("texts") is True)
+
+    def backup(asked: Mapping[str, Any]) -> AbstractAsyncContextManager[Ongoing]:
+        return backing_up(node.journal, Path(asked["target"]))
+
+    return {"trace": trace, "backup": backup}
 
 
 class StartError(Exception):

@@ -70,6 +70,14 @@ class Trace:
         except trio.WouldBlock:
             self.left_out += 1
 
+    def begins(self) -> dict[str, Any]:
+        """What is told first."""
+        return {"sessions": self.sessions}
+
+    def ends(self) -> dict[str, Any]:
+        """What is told last."""
+        return {"left_out": self.left_out}
+
     async def events(self) -> AsyncIterator[Event]:
         """The events as they happen, until the trace ends."""
         while True:

@@ -26,8 +26,11 @@ class Gauge:
 class Traced:
     """A trace that tells three things, and then waits for its end."""
 
-    sessions = 2
-    left_out = 7
+    def begins(self) -> dict[str, Any]:
+        return {"sessions": 2}
+
+    def ends(self) -> dict[str, Any]:
+        return {"left_out": 7}
 
     def __init__(self, texts: bool) -> None:
         self.texts = texts
@@ -42,6 +45,7 @@ class Node:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.traces = 0
+        self.fault: Exception | None = None
 
     async def add_user(self, user: str, password: str, display: str | None = None) -> None:
         if len(password) < 8:
@@ -65,12 +69,16 @@ class Node:
             raise ValueError("there is no user nobody")
         self.traces += 1
         try:
+            if self.fault is not None:
+                raise self.fault
             with trio.move_on_after(seconds):
                 yield Traced(texts)
         finally:
             self.traces -= 1
 
     def statistics(self) -> dict[str, object]:
+        if self.fault is not None:
+            raise self.fault
         return {"gauge": Gauge(3, ("a",), Counter({400: 11})), "path": Path("/x"), "none": None}
 
 
@@ -78,7 +86,9 @@ class Node:
 async def controlled(data: Path) -> AsyncIterator[Node]:
     node = Node()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve_control, Control(node, node.statistics, node.trace), listen(data))
+        nursery.start_soon(
+            serve_control, Control(node, node.statistics, {"trace": node.trace}), listen(data)
+        )
         yield node
         nursery.cancel_scope.cancel()
 
@@ -124,6 +134,22 @@ async def test_a_trace_ends_with_the_connection_of_who_asked(tmp_path: Path) -> 
             assert node.traces == 1
             nursery.cancel_scope.cancel()
     assert node.traces == 0
+
+
+async def test_a_fault_ends_its_request_and_not_the_node(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controlled(tmp_path) as node:
+        for command in ("status", "trace"):
+            node.fault = ZeroDivisionError("ours")
+            with pytest.raises(ControlError, match="ended"), trio.fail_after(10):
+                if command == "status":
+                    await request(tmp_path, command)
+                else:
+                    await follow(tmp_path, command, print, user="ada", seconds=1, texts=False)
+            node.fault = None
+            assert "gauge" in await request(tmp_path, "status")
+        assert caplog.text.count("ZeroDivisionError: ours") == 2
 
 
 async def test_a_trace_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Backups of a node that runs and of one that does not, and directories made of them."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.beamish.cli.process import beamish, served
+
+ACCOUNT = ("--password", "correct horse")
+
+
+def users(data):
+    return beamish("user", "list", "--data", data).stdout.split()
+
+
+def test_a_running_node_is_backed_up_and_restored_as_of_then(tmp_path):
+    copy, again = tmp_path / "copy", tmp_path / "again"
+    with served(tmp_path) as node:
+        beamish("user", "add", "ada", "--data", node.data, *ACCOUNT)
+        done = beamish("backup", copy, "--data", node.data)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"{copy} holds the journal as of 20")
+        beamish("user", "add", "bob", "--data", node.data, *ACCOUNT)
+        assert users(node.data) == ["ada", "bob"]
+        assert node.stop() == 0
+    restored = beamish("restore", copy, again)
+    assert (restored.returncode, restored.stderr) == (0, "")
+    assert f"`beamish serve --data {again}`" in restored.stdout
+    (tmp_path / "two").mkdir()
+    again.rename(tmp_path / "two" / "data")
+    with served(tmp_path / "two") as node:
+        assert users(node.data) == ["ada"]
+
+
+def test_a_directory_that_nobody_serves_is_backed_up_all_the_same(tmp_path):
+    with served(tmp_path) as node:
+        beamish("user", "add", "ada", "--data", node.data, *ACCOUNT)
+        node.stop(signal.SIGKILL)
+    done = beamish("backup", tmp_path / "copy", "--data", node.data)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert beamish("restore", tmp_path / "copy", tmp_path / "again").returncode == 0
+
+
+def refused(*arguments):
+    """The one sentence of a command that does not work."""
+    ended = beamish(*arguments)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_what_cannot_be_backed_up_or_restored_is_one_sentence(tmp_path):
+    full, empty = tmp_path / "full", tmp_path / "empty"
+    for folder in (full, empty):
+        folder.mkdir()
+    (full / "thesis.txt").write_text("chapter 1")
+    assert "holds no journal" in refused("backup", tmp_path / "copy", "--data", empty)
+    assert not (tmp_path / "copy").exists()
+    with served(tmp_path) as node:
+        assert "not empty (thesis.txt)" in refused("backup", full, "--data", node.data)
+        assert beamish("backup", tmp_path / "copy", "--data", node.data).returncode == 0
+        assert "not empty" in refused("restore", tmp_path / "copy", node.data)
+    assert "not empty (thesis.txt)" in refused("restore", tmp_path / "copy", full)
+    assert "Error: " in refused("restore", empty, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_backup_that_was_changed_is_refused(tmp_path):
+    with served(tmp_path) as node:
+        beamish("backup", tmp_path / "copy", "--data", node.data)
+    damaged = tmp_path / "copy" / "data.mdb"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    refused("restore", tmp_path / "copy", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
