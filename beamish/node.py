@@ -10,7 +10,8 @@ The tree, one_for_one throughout, so that nothing that crashes takes a stranger 
     ├── conversations   one for each conversation in memory
     ├── relays          one for each channel that somebody here follows
     ├── sessions        one for each connection
-    └── sweeper         pending work and missed updates
+    ├── sweeper         pending work and missed updates
+    └── load meter      how long actors wait for their turn
 
 Users and conversations are started on demand and restarted when they crash; each has a restart
 budget of its own. A session is never restarted: its client connects again and resumes.
@@ -45,6 +46,9 @@ from beamish.messenger.faults import CrashInjector, NoFaults
 from beamish.messenger.ids import USER_STREAM
 from beamish.messenger.lookout import Lookout
 from beamish.messenger.messages import CloseSession, Register
+from beamish.messenger.overload.floods import Floods
+from beamish.messenger.overload.load import Load
+from beamish.messenger.overload.load_meter import LoadMeter
 from beamish.messenger.sessions.outbox import Outbox
 from beamish.messenger.sessions.session import Session
 from beamish.messenger.sessions.session_handle import SessionLink
@@ -134,6 +138,7 @@ class Node:
             },
         )
         await top.call(StartChild(ChildSpec("sweeper", Sweeper, (env,), name="sweeper")))
+        await top.call(StartChild(ChildSpec("load meter", LoadMeter, (env,), name="load meter")))
         self._accepting = True
 
     async def watch(self) -> None:
@@ -219,6 +224,8 @@ class Node:
         return {
             "sessions": len(self.environment.connections),
             "fan_outs_waiting": self.environment.window.waiting,
+            "load": self.environment.load.statistics(),
+            "floods_refused": self.environment.floods.refused,
             "journal": self.journal.statistics(),
             "actors": self.system.statistics(),
             "password_hashes": self.environment.passwords.hashes,
@@ -280,6 +287,8 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             directory=Directory(system),
             connections=Connections(),
             window=FanOutWindow(),
+            load=Load(trio.current_time, settings.overload_wait_s),
+            floods=Floods(settings.user_commands_per_s, settings.user_burst, trio.current_time),
             traffic=traffic,
         )
         node = Node(environment, journal, system)

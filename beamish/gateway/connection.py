@@ -20,13 +20,13 @@ from typing import Protocol
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from beamish.gateway.rate import TokenBucket
 from beamish.gateway.statistics import GatewayStatistics
 from beamish.protocol.codec import Codec, Item
 from beamish.protocol.commands import reply_id, wants_reply
 from beamish.protocol.errors import CloseCode, ErrorCode, ProtocolError, Refusal
 from beamish.protocol.replies import encode_refusal
 from beamish.protocol.session import SessionClosed, SessionHandle
+from beamish.rate import TokenBucket
 
 BROKE_OFF = 1006
 """The close code of a connection that ended without a close frame; never sent."""

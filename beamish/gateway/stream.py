@@ -19,8 +19,8 @@ from collections.abc import Callable
 import trio
 
 from beamish.gateway.frame_walk import FrameWalk
-from beamish.gateway.rate import TokenBucket
 from beamish.protocol.errors import CloseCode
+from beamish.rate import TokenBucket
 
 CLOSE = 0x88
 """The first byte of a close frame."""

@@ -16,6 +16,8 @@ from beamish.messenger.accounts.profiles import Profiles
 from beamish.messenger.connections import Connections
 from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.faults import CrashInjector
+from beamish.messenger.overload.floods import Floods
+from beamish.messenger.overload.load import Load
 from beamish.messenger.settings import MessengerSettings
 from beamish.messenger.streams.journal_port import JournalPort, LogReader
 from beamish.messenger.traffic import Traffic
@@ -40,5 +42,7 @@ class Environment:
     directory: Directory
     connections: Connections
     window: FanOutWindow
+    load: Load
+    floods: Floods
     traffic: Traffic = field(default_factory=Traffic)
     shutting_down: bool = False

@@ -24,7 +24,12 @@ class MessengerSettings:
     `outbox_bytes`: what may wait for one connection before it is served by pulls only, and what
     answers may before no more commands are begun; `outbox_hard_bytes`: above which it is closed,
     never reached if all keep to that. `session_in_hand`: commands of one connection
-    being carried out before its socket is no longer read. `password_queue`: logins
+    being carried out before its socket is no longer read.
+    `user_commands_per_s`, `user_burst`: numbered commands of one user over all devices;
+    `conversation_commands_per_s`, `conversation_burst`: those to one conversation; above them
+    they are refused. `queue_deadline_s`: seconds after which a command that waits for its
+    conversation is refused. `overload_wait_s`: the average wait in the run queue above which
+    things are left undone. `password_queue`: logins
     that wait for their hash; beyond it they are refused. Raises ValueError for limits under which a
     message would not fit into a frame.
     """
@@ -42,6 +47,12 @@ class MessengerSettings:
     outbox_bytes: int = 256 << 10
     outbox_hard_bytes: int = 4 << 20
     session_in_hand: int = 512
+    user_commands_per_s: float = 50.0
+    user_burst: int = 500
+    conversation_commands_per_s: float = 500.0
+    conversation_burst: int = 2_000
+    queue_deadline_s: float = 5.0
+    overload_wait_s: float = 0.020
     argon2_memory_kib: int = 19 * 1024
     argon2_time: int = 2
     argon2_parallelism: int = 1

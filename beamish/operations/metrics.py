@@ -142,8 +142,21 @@ class NodeMetrics(Collector):
             "actor",
             self._monitor.restarts,
         )
+        yield from self._overload()
         waiting = self._node.environment.window.waiting
         yield gauge("beamish_fan_outs_waiting", "Conversations that wait for a turn.", waiting)
+
+    def _overload(self) -> Iterator[Metric]:
+        load, floods = self._node.environment.load, self._node.environment.floods
+        yield gauge("beamish_overload_level", "0 normal to 5: what is left undone.", load.level)
+        text = "Average wait for a turn in the last second."
+        yield gauge("beamish_queue_wait_seconds", text, load.wait_s)
+        text = "Users whose new messages are refused."
+        yield gauge("beamish_refused_share", text, load.refused_share)
+        text = "What was left undone."
+        yield labelled("counter", "beamish_shed", text, "kind", load.shed)
+        text = "Commands refused for coming too fast."
+        yield counter("beamish_floods_refused", text, floods.refused)
 
 
 def journal_metrics(told: JournalStatistics) -> Iterator[Metric]:

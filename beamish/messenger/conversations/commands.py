@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from actors import Request
 from beamish.messenger.conversations.actions import Action
@@ -15,6 +16,8 @@ class Numbered(Request[Result | Refusal]):
     """Who, from which device, under which number and tag, wants what.
 
     Answered when its record is on disk, when its first result is found, or when it is refused.
+    `sent_at` is when its session sent it, in seconds of the node's steady clock: it may wait in the
+    mailbox of a conversation that waits for the disk. Left out, it is never late.
     """
 
     user: str
@@ -22,3 +25,4 @@ class Numbered(Request[Result | Refusal]):
     number: int
     tag: str
     action: Action
+    sent_at: float = inf

@@ -12,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actors import NO_REPLY, Actor, Answer, ExitReason, NoReply, ReplyTo, on
+import trio
+
+from actors import NO_REPLY, Actor, Answer, ExitReason, NoReply, on
 from beamish.messenger import messages as m
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.answers import (
@@ -23,11 +25,12 @@ from beamish.messenger.conversations.answers import (
 )
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.commands import Numbered
-from beamish.messenger.conversations.decision import Decision, Question, weight
+from beamish.messenger.conversations.decision import Decision, Question
 from beamish.messenger.conversations.device_check import check_devices
 from beamish.messenger.conversations.effects import Interval
 from beamish.messenger.conversations.fan_out import FanOut
 from beamish.messenger.conversations.group_marks import GroupMarks
+from beamish.messenger.conversations.intake import Intake
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
 from beamish.messenger.environment import Environment
@@ -36,15 +39,6 @@ from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.messenger.streams.stream_writer import StreamWriter
 from beamish.messenger.streams.visibility import Settings
 from beamish.messenger.users.state import Levels
-
-MAX_BATCH = 256
-"""Commands decided together."""
-
-MAX_BATCH_BYTES = 1 << 20
-"""Bytes of records decided together, far below what one append may hold."""
-
-MAX_WAITING = 10_000
-"""Commands and questions waiting for a batch; beyond it they are refused as overloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class Conversation(Actor):
             lambda snapshot: ConversationState.load(conversation, snapshot),
             snapshot_every=settings.snapshot_every,
         )
-        self._waiting: list[tuple[Numbered | Question, ReplyTo[Any]]] = []
+        self._waiting = Intake(settings, trio.current_time())
         self._batch_wanted = False
         self._busy_since_look = True
         self.fan_out = FanOut(self)
@@ -173,9 +167,13 @@ class Conversation(Actor):
         return {} if self.marks is None else self.marks.levels
 
     def _enqueue(self, what: Numbered | Question) -> NoReply | Refusal:
-        if len(self._waiting) >= MAX_WAITING:
-            return Refusal("overloaded", "this conversation has too much in hand", None, 500)
-        self._waiting.append((what, self.reply_to()))
+        now = trio.current_time()
+        refusal = self._waiting.refusal(what, now)
+        if refusal is not None:
+            if refusal.code == "rate_limited":
+                self.environment.floods.refused += 1
+            return refusal
+        self._waiting.put(what, self.reply_to())
         self.want_batch()
         return NO_REPLY
 
@@ -190,8 +188,10 @@ class Conversation(Actor):
         """Decide, append, apply, answer what has come together."""
         self._batch_wanted = False
         self._busy_since_look = True
-        waiting = self._take_waiting()
+        waiting = self._waiting.take(self.state, trio.current_time())
         if not waiting:
+            if self._waiting:
+                self.want_batch()
             return
         asked = [what for what, _ in waiting]
         checked = await check_devices(self, asked)
@@ -223,16 +223,6 @@ class Conversation(Actor):
         relay = self.environment.directory.find("relay", self.conversation)
         if relay is not None:
             relay.cast(c.Posted(self.state.version))
-
-    def _take_waiting(self) -> list[tuple[Numbered | Question, ReplyTo[Any]]]:
-        count = size = 0
-        for what, _ in self._waiting[:MAX_BATCH]:
-            size += weight(what)
-            if count and size > MAX_BATCH_BYTES:
-                break
-            count += 1
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        return taken
 
     # -- fan-out and marks: see their modules ----------------------------------------------------
 

@@ -171,7 +171,10 @@ class GroupMarks:
                     for reply_to in replies:
                         reply_to.reply(True)
         if self._low is not None and not self._telling:
-            await self._tell()
+            if self._actor.environment.load.admits("receipts"):
+                await self._tell()
+            else:
+                self._want_turn()
 
     async def _write(self, waiting: dict[str, tuple[Levels, list[ReplyTo[bool]]]]) -> bool:
         """Whether the levels could not be written now."""

@@ -19,6 +19,7 @@ from beamish.messenger.accounts.passwords import PasswordsOverloaded, PasswordsU
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
+from beamish.messenger.overload import admission
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.backlog import Backlog
 from beamish.messenger.sessions.feed import Feed
@@ -123,6 +124,7 @@ class Session(Actor):
         try:
             command = parse(item, self.environment.settings.limits)
             await self.login.admit(command)
+            admission.check(self.environment, self.user, command)
             if isinstance(command, Logout) and self.backlog.waits_for_answers(item):
                 self.link_to_client.begun()
                 return

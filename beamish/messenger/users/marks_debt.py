@@ -64,6 +64,9 @@ class MarksDebt:
         """Tell what may be told now."""
         now = trio.current_time()
         self._turn_at = None
+        if self._owed and not self._actor.environment.load.admits("receipts"):
+            self._want_turn(now + self._retry)
+            return
         due = [c for c in self._owed if c not in self._sent and self._not_before.get(c, 0.0) <= now]
         for conversation in due[:SLICE]:
             self._not_before[conversation] = now + self._interval

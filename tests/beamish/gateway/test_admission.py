@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beamish.gateway.admission import Admission, address_group, is_loopback
-from beamish.gateway.rate import TokenBucket
+from beamish.rate import TokenBucket
 
 
 def test_the_bound_per_address_counts_each_address_for_itself():

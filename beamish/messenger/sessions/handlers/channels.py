@@ -5,7 +5,6 @@ from __future__ import annotations
 from beamish import protocol as p
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.actions import CreateChannel
-from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.ids import ACCOUNT_LANE, channel_id
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id, given
 from beamish.messenger.users.account_actions import AccountAction, AccountCommand
@@ -24,8 +23,7 @@ class ChannelHandlers(Handlers):
         channel = channel_id(actor.user, actor.device, command.tag)
         display = await self._display_of(actor.user)
         action = CreateChannel(command.title, command.description, command.public, display)
-        numbered = Numbered(actor.user, actor.device, command.number, command.tag, action)
-        await actor.lanes.send(command.id, channel, numbered)
+        await self._put_on_lane(command, channel, action)
 
     async def subscribe(self, command: p.Subscribe) -> None:
         """A channel to read: a public one, or by a link."""

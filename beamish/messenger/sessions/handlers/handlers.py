@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import trio
+
 from beamish import protocol as p
 from beamish.messenger import messages as m
+from beamish.messenger.conversations.actions import Action
+from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import is_conversation_id
 from beamish.messenger.sessions.pages import room_in_frame
@@ -35,6 +39,12 @@ class Handlers:
     @property
     def _room(self) -> int:
         return min(PAGE_BYTES, room_in_frame(self._actor.environment.settings.limits))
+
+    async def _put_on_lane(self, command: p.Numbered, conversation: str, action: Action) -> None:
+        """Send an action to its conversation; the command is answered when that answers."""
+        actor, now = self._actor, trio.current_time()
+        numbered = Numbered(actor.user, actor.device, command.number, command.tag, action, now)
+        await actor.lanes.send(command.id, conversation, numbered)
 
     async def _display_of(self, user: str) -> str:
         """The display name of a user who exists."""

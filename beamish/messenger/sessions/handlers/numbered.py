@@ -27,7 +27,6 @@ from beamish.messenger.conversations.actions import (
     SetSlowMode,
     Unban,
 )
-from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.ids import direct_users, group_id
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id
 
@@ -41,7 +40,7 @@ class NumberedHandlers(Handlers):
         """Put the command's action on the conversation's lane; answered when that answers."""
         check_id(command.conversation)
         action = await _MAKERS[type(command)](self, command)
-        await self._go(command, command.conversation, action)
+        await self._put_on_lane(command, command.conversation, action)
 
     async def create_group(self, command: p.CreateGroup) -> None:
         """A new group, named by this command."""
@@ -52,12 +51,7 @@ class NumberedHandlers(Handlers):
         conversation = group_id(actor.user, actor.device, command.tag)
         display = await self._display_of(actor.user)
         action = CreateGroup(command.title, command.open, display, members)
-        await self._go(command, conversation, action)
-
-    async def _go(self, command: p.Numbered, conversation: str, action: Action) -> None:
-        actor = self._actor
-        numbered = Numbered(actor.user, actor.device, command.number, command.tag, action)
-        await actor.lanes.send(command.id, conversation, numbered)
+        await self._put_on_lane(command, conversation, action)
 
     async def send(self, command: p.Send) -> Action:
         """A message."""
