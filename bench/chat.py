@@ -38,6 +38,8 @@ REGISTRATIONS_AT_ONCE = 4
 CONNECTIONS_AT_ONCE = 32
 CHEAP_PASSWORDS = ("--argon2-memory", "64", "--argon2-time", "1")
 """Registering is not what is measured here."""
+NO_FLOODS = ("--user-rate", "1000000", "--conversation-rate", "1000000")
+"""A pair says in a second what people say in a day."""
 SETTLE_S = 30.0
 FEWEST = 100
 """So many messages are counted at least: CPU time is told in 10 ms, less than a few take."""
@@ -217,7 +219,7 @@ async def settle(pairs: list[Pair]) -> None:
 async def load(pairs: int, window: int, seconds: float, delay_ms: float = 0.0) -> dict[str, float]:
     """Messages confirmed per second, and what each cost the node; syncs `delay_ms` longer."""
     raise_file_limit()
-    options = (*CHEAP_PASSWORDS, "--inject-sync-delay", str(delay_ms))
+    options = (*CHEAP_PASSWORDS, *NO_FLOODS, "--inject-sync-delay", str(delay_ms))
     with folder() as data, running_node(data, *options) as node:
         opened = await open_pairs(node, pairs, window)
         all_pairs = [pair for pair, _, _ in opened]

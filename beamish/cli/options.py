@@ -38,6 +38,9 @@ class ServeOptions:
     log_format: str
     inbox: int
     disk_reserve: int
+    user_rate: int
+    conversation_rate: int
+    overload_wait: int
     argon2_memory: int
     argon2_time: int
     inject_crashes: float

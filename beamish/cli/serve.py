@@ -242,6 +242,11 @@ def node_config(options: ServeOptions) -> NodeConfig:
     settings = MessengerSettings(
         limits=_limits(options),
         registration_open=options.registration_open,
+        user_commands_per_s=options.user_rate,
+        user_burst=10 * options.user_rate,
+        conversation_commands_per_s=options.conversation_rate,
+        conversation_burst=4 * options.conversation_rate,
+        overload_wait_s=options.overload_wait / 1000,
         argon2_memory_kib=options.argon2_memory,
         argon2_time=options.argon2_time,
     )

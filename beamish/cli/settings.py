@@ -229,6 +229,24 @@ SETTINGS: tuple[Setting, ...] = (
         "MiB of free disk below which new messages are refused.",
         256,
     ),
+    Setting(
+        "user-rate",
+        click.IntRange(1),
+        "Commands a second of one user that change something; ten times that many at once.",
+        50,
+    ),
+    Setting(
+        "conversation-rate",
+        click.IntRange(1),
+        "The same for one conversation, whoever writes there; four times that many at once.",
+        500,
+    ),
+    Setting(
+        "overload-wait",
+        click.IntRange(1),
+        "Average wait of an actor for its turn, in ms, above which the node leaves things undone.",
+        20,
+    ),
     Setting("argon2-memory", click.IntRange(8), "Memory of a password hash in KiB.", 19 * 1024),
     Setting("argon2-time", click.IntRange(1), "Passes of a password hash.", 2),
     Setting(
