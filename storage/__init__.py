@@ -9,6 +9,7 @@ from storage.backup_manifest import Backup, BackupError, read_manifest, verify_b
 from storage.directory import DirectoryError
 from storage.journal import Journal
 from storage.lmdb_backup import backup
+from storage.lmdb_check import Finding, check
 from storage.lmdb_engine import LmdbJournal, open_lmdb
 from storage.lmdb_restore import compact, restore
 from storage.memory import MemoryFaults, MemoryJournal, open_memory
@@ -73,6 +74,7 @@ __all__ = [
     "Described",
     "DirectoryError",
     "Done",
+    "Finding",
     "Journal",
     "JournalStatistics",
     "LmdbJournal",
@@ -101,6 +103,7 @@ __all__ = [
     "Write",
     "WriteOutcome",
     "backup",
+    "check",
     "compact",
     "open_lmdb",
     "open_memory",

@@ -47,6 +47,34 @@ class Marker:
     complete: bool
 
 
+def read_marker(path: Path) -> Marker | None:
+    """What a directory says it is, None if it says nothing; raises `DirectoryError`."""
+    try:
+        text = (path / "journal.json").read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DirectoryError(
+            f"{path}/journal.json cannot be read: {error.strerror}; make it readable"
+        ) from error
+    try:
+        content: Any = json.loads(text)
+        marker = Marker(int(content["format"]), str(content["id"]), bool(content["complete"]))
+        kind = content["kind"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DirectoryError(
+            f"{path}/journal.json is damaged; restore the directory from a backup"
+        ) from error
+    if kind != KIND:
+        raise DirectoryError(f"{path} belongs to something else ({kind}); name another directory")
+    if marker.format > FORMAT:
+        raise DirectoryError(
+            f"{path} has format {marker.format}, this version knows formats up to "
+            f"{FORMAT}; use the newer version that wrote it"
+        )
+    return marker
+
+
 class Directory:
     """A locked data directory. `close` gives up the lock."""
 
@@ -82,15 +110,7 @@ class Directory:
 
     def read_marker(self) -> Marker | None:
         """What the directory says it is, None if it is new; raises `DirectoryError`."""
-        try:
-            text = (self.path / "journal.json").read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise DirectoryError(
-                f"{self.path}/journal.json cannot be read: {error.strerror}; make it readable"
-            ) from error
-        return self._parse(text)
+        return read_marker(self.path)
 
     def write_marker(self, marker: Marker) -> None:
         """Replace the marker, durably."""
@@ -110,26 +130,6 @@ class Directory:
     def forget_compaction(self) -> None:
         """Remove what a compaction that was killed left."""
         (self.path / FRESH).unlink(missing_ok=True)
-
-    def _parse(self, text: bytes) -> Marker:
-        try:
-            content: Any = json.loads(text)
-            marker = Marker(int(content["format"]), str(content["id"]), bool(content["complete"]))
-            kind = content["kind"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DirectoryError(
-                f"{self.path}/journal.json is damaged; restore the directory from a backup"
-            ) from error
-        if kind != KIND:
-            raise DirectoryError(
-                f"{self.path} belongs to something else ({kind}); name another directory"
-            )
-        if marker.format > FORMAT:
-            raise DirectoryError(
-                f"{self.path} has format {marker.format}, this version knows formats up to "
-                f"{FORMAT}; use the newer version that wrote it"
-            )
-        return marker
 
     def _refuse_foreign(self) -> None:
         try:

@@ -80,6 +80,20 @@ def lock_file(path: Path) -> int | None:
     return descriptor
 
 
+def lock_existing(path: Path) -> int | None:
+    """The same for a file that is not made or written; raises `FileNotFoundError` without one."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def unlock(descriptor: int) -> None:
     """Give up a lock of `lock_file`."""
     os.close(descriptor)

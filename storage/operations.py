@@ -201,8 +201,8 @@ class Append(Operation[AppendOutcome]):
 
     ``amend``: numbers of earlier records, up to ``expected``, each once, with the bytes that they
     have from then on; all of it holds or nothing, together with the new records, of which there
-    must be one. A number that was truncated is passed over. There are at most `MAX_AMENDMENTS`, and
-    their bytes count towards `MAX_APPEND_BYTES`.
+    must be one. A number that was truncated is passed over. There are at most 4,096 of them, and
+    their bytes count among those of the append (4 MiB).
     """
 
     stream: str

@@ -31,6 +31,7 @@ from storage import (
     Settle,
     Snapshot,
     Truncate,
+    check,
     open_lmdb,
     open_memory,
     slot_of,
@@ -461,6 +462,8 @@ class LmdbMachine(JournalMachine):
         self.driver.perform(Append("late", 0, (b"flush",)))
 
     def dispose(self) -> None:
+        if self.driver is not None:
+            assert list(check(self.path)) == []
         shutil.rmtree(self.path)
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from lmdb import verify
 
-from storage import open_lmdb
+from storage import check, open_lmdb
 from tests.storage.writer import content
 
 ROOT = Path(__file__).parents[2]
@@ -146,4 +145,4 @@ def test_a_failing_disk_is_told_from_a_full_one_and_heals_without_a_restart(tmp_
     found = trio.run(stored, path)
     for stream, version in good:
         assert found[stream] >= int(version)
-    assert verify.verify(str(path / "data.mdb")) == []
+    assert list(check(path)) == []
