@@ -9,6 +9,7 @@ the next attempt waits by the rules of the protocol.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -33,7 +34,7 @@ from beamish.client.wire import Item
 FRAME_ITEMS, FRAME_BYTES = 64, 64 * 1024
 """A frame of ours holds no more items, and no further item once it has so many bytes."""
 
-_LOGGED_OUT, _TOO_MANY_LOGINS, _REPLACED, _FLOODED = 4401, 4403, 4409, 4429
+_TOO_MANY_LOGINS, _REPLACED, _FLOODED = 4403, 4409, 4429
 _NORMAL = 1000
 _AFTER_FLOOD = 10.0
 
@@ -60,6 +61,13 @@ class Connection:
         self._ping_until = math.inf
         self._pinged_at = -math.inf
         self._synchroniser = Synchroniser(core)
+        self._handlers: dict[str, Callable[[Item], object]] = {
+            "detached": core.inbox.detached,
+            "posts": core.inbox.following.posts,
+            "unfollowed": core.inbox.following.unfollowed,
+            "presence": core.hints.presence,
+            "typing": core.hints.typing,
+        }
         core.delivery.on_room = self._on_room
 
     async def run(self) -> None:
@@ -157,6 +165,7 @@ class Connection:
         core.outbox.connection_lost()
         core.questions.connection_lost()
         self._reads.connection_lost()
+        core.hints.connection_lost()
         if link is None:
             return
         if link.frames:
@@ -177,10 +186,10 @@ class Connection:
         core = self._core
         trouble = core.outbox.trouble or core.questions.trouble
         core.outbox.trouble = core.questions.trouble = None
-        if closed.code == _LOGGED_OUT or trouble is not None:
+        if trouble is not None:
             await forget_device(core)
             if core.credentials.password is None:
-                raise trouble or AuthenticationFailed("unauthenticated", closed.reason)
+                raise trouble
         elif closed.code == _TOO_MANY_LOGINS:
             raise AuthenticationFailed("bad_credentials", closed.reason)
         elif closed.code == _REPLACED:
@@ -212,6 +221,7 @@ class Connection:
                         batch.items, batch.sequence, batch.cursor[1], restart=batch.restart
                     )
                     self._schedule_ack()
+                self._tell_notices()
                 if core.outbox.trouble or core.questions.trouble:
                     link.close(TransportClosed("the node takes no commands of this device"))
                     return
@@ -223,10 +233,19 @@ class Connection:
             core.fail(failure)
             link.wake()
 
+    def _tell_notices(self) -> None:
+        """Tell what is stored nowhere, behind what the same frame brought."""
+        for source in (self._core.inbox.following, self._core.hints):
+            if source.notices:
+                notices, source.notices = source.notices, []
+                for event in notices:
+                    self._core.delivery.tell(event)
+
     @property
     def _unwritten(self) -> bool:
         core = self._core
-        return core.outbox.unwritten or core.questions.unwritten or self._reads.unwritten
+        parts = core.outbox, core.questions, self._reads, core.hints
+        return any(part.unwritten for part in parts)
 
     def _note_login(self, link: Link) -> None:
         """Tell it before anything that the connection brings."""
@@ -237,7 +256,7 @@ class Connection:
 
     def _apply(self, link: Link, frame: bytes | str) -> bool:
         """Give each item to who it concerns; whether there were answers among them."""
-        inbox, delivery = self._core.inbox, self._core.delivery
+        inbox, delivery, handlers = self._core.inbox, self._core.delivery, self._handlers
         inbox.blocked = delivery.full or (inbox.blocked and not delivery.has_room)
         answered = False
         try:
@@ -248,8 +267,8 @@ class Connection:
                 elif event is None:
                     link.answer(item)
                     answered = True
-                elif event == "detached":
-                    inbox.detached()
+                elif event in handlers:
+                    handlers[event](item)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise TransportClosed(f"the node sent what is no Beamish frame: {error!r}") from error
         return answered
@@ -292,7 +311,7 @@ class Connection:
         size, most = 0, min(FRAME_ITEMS, core.limits.get("items", FRAME_ITEMS))
         self._add_ack(items, now)
         self._add_ping(link, items, now)
-        for part in (core.outbox, core.questions, self._reads):
+        for part in (core.outbox, core.questions, self._reads, core.hints):
             for item in part.write(link, now, most - len(items)):
                 items.append(item)
                 size += len(item)
@@ -341,6 +360,7 @@ class Connection:
             core.outbox.next_write(now),
             core.questions.next_write(now),
             self._reads.next_write(now),
+            core.hints.next_write(now),
         )
 
     def _on_room(self) -> None:

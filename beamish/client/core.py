@@ -9,6 +9,7 @@ import trio
 
 from beamish.client.delivery import Delivery
 from beamish.client.errors import BadRequest, ClientClosed, ClientError
+from beamish.client.hints import Hints
 from beamish.client.inbox import Inbox
 from beamish.client.link import Link
 from beamish.client.outbox import Outbox
@@ -53,6 +54,7 @@ class Core:
     delivery: Delivery
     identity: Identity | None
     token: str | None
+    hints: Hints = field(default_factory=Hints)
     limits: dict[str, int] = field(default_factory=dict)
     link: Link | None = None
     reconnects: int = 0

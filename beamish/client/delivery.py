@@ -12,17 +12,9 @@ from collections.abc import Callable, Sequence
 import trio
 
 from beamish.client.errors import ClientError
-from beamish.client.events import (
-    Event,
-    Marks,
-    OtherItem,
-    Receipt,
-    Record,
-    Snapshot,
-    event_of,
-)
-from beamish.client.inbox import SNAPSHOT
+from beamish.client.events import Event, Record
 from beamish.client.store import Store
+from beamish.client.telling import changes_of, event_of_item, events_of_records
 from beamish.client.wire import Item
 
 OnRecords = Callable[[str, list[Record]], None]
@@ -102,8 +94,11 @@ class Delivery:
         for item in items:
             if item["type"] == "records":
                 self._on_records(item["conversation"], item["records"])
+                if self._on_event is not None and "amended" in item:
+                    for change in changes_of(item):
+                        self._on_event(change)
             elif self._on_event is not None:
-                self._on_event(_event(item))
+                self._on_event(event_of_item(item))
         self.ackable = number
         self.taken = last
         self._store.taken(last)
@@ -160,9 +155,9 @@ class Delivery:
         if isinstance(item, tuple):
             self._events = (item,)
         elif item["type"] == "records":
-            self._events = [event_of(item["conversation"], record) for record in item["records"]]
+            self._events = events_of_records(item)
         else:
-            self._events = (_event(item),)
+            self._events = (event_of_item(item),)
 
     def _take_current(self) -> None:
         item, self._current = self._current, None
@@ -186,15 +181,3 @@ class Delivery:
 
 def _weight(item: Item) -> int:
     return len(item["records"]) if item["type"] == "records" else 1
-
-
-def _event(item: Item) -> Event:
-    match item["type"]:
-        case "marks":
-            return Marks(item["conversation"], item["read"], item["delivered"], item["unread"])
-        case "receipt":
-            return Receipt(item["conversation"], item["user"], item["delivered"], item["read"])
-        case kind if kind == SNAPSHOT:
-            return Snapshot(item["reason"], item["conversations"])
-        case kind:
-            return OtherItem(kind, item)

@@ -1,9 +1,11 @@
 """A device's memory in a file: SQLite, one transaction for each batch, synced before it counts.
 
-Beside what every store keeps it holds all records received, by conversation and number, for the
-application to read (`records`, `conversations`). The file is the device: it holds the token (mode
-0600), one client at a time may use it (an exclusive lock, released with the process), and a copy
-put back later is not the same device any more: its command numbers are used.
+Beside what every store keeps it holds, for the application to read, all records received by
+conversation and number, as they stood when last told (`records`, `conversations`), and the newest
+of each level: read marks, how conversations are shown, the profile, ... (`levels`). The file is the
+device: it holds the token (mode 0600), one client at a time may use it (an exclusive lock, released
+with the process), and a copy put back later is not the same device any more: its command numbers
+are used.
 
 SQLite runs in a worker thread, one call at a time.
 """
@@ -15,40 +17,17 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgpack
 import trio
 
+from beamish.client import file_tables as tables
 from beamish.client.errors import StoreError
 from beamish.client.events import Record
-from beamish.client.store import Batch, Identity, StoredCommand, StoredState
+from beamish.client.store import Batch, StoredState
+from beamish.client.wire import Item
 
 T = TypeVar("T")
-
-FORMAT = 1
-_APPLICATION_ID = 0x42656D43  # "BemC"
-_SCHEMA = """
-CREATE TABLE device (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    user TEXT, device TEXT, token TEXT, epoch INTEGER, number INTEGER NOT NULL,
-    sequence INTEGER NOT NULL
-);
-INSERT INTO device VALUES (1, NULL, NULL, NULL, NULL, 0, 0);
-CREATE TABLE known (conversation TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE plan (
-    conversation TEXT PRIMARY KEY, position INTEGER NOT NULL, upto INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE numbers (conversation TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE commands (
-    lane TEXT, tag TEXT, number INTEGER NOT NULL, command TEXT NOT NULL, fields BLOB NOT NULL,
-    PRIMARY KEY (lane, tag)
-) WITHOUT ROWID;
-CREATE TABLE items (sequence INTEGER PRIMARY KEY, item BLOB NOT NULL);
-CREATE TABLE records (
-    conversation TEXT, n INTEGER, record BLOB NOT NULL, PRIMARY KEY (conversation, n)
-) WITHOUT ROWID;
-"""
 
 
 class FileStore:
@@ -89,16 +68,34 @@ class FileStore:
         return await self._in_thread(lambda: dict(self._open.execute(query).fetchall()))
 
     async def records(
-        self, conversation: str, *, after: int = 0, limit: int = 1000
+        self,
+        conversation: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 1000,
     ) -> list[Record]:
-        """At most `limit` records above `after`, ascending, while a client uses the store."""
-        query = "SELECT record FROM records WHERE conversation = ? AND n > ? ORDER BY n LIMIT ?"
-        values = conversation, after, limit
+        """At most `limit` records, ascending, while a client uses the store.
 
-        def read() -> list[Record]:
-            return [msgpack.unpackb(row[0]) for row in self._open.execute(query, values)]
+        The first above `after`; with `before`, the last below it that are above `after`.
+        """
+        return await self._in_thread(
+            lambda: tables.read_records(self._open, conversation, after, before, limit)
+        )
 
-        return await self._in_thread(read)
+    async def record(self, conversation: str, n: int) -> Record | None:
+        """One record, if the store has it, while a client uses the store."""
+        found = await self.records(conversation, after=n - 1, limit=1)
+        return found[0] if found and found[0]["n"] == n else None
+
+    async def levels(self, kind: str) -> dict[str, Item]:
+        """The newest item of each key of a kind, while a client uses the store.
+
+        By conversation "row" (of a snapshot), "marks", "settings" and "receipt" (behind the user
+        in it, and a blank); by user "block"; by channel "subscription"; "profile", "privacy" and
+        "account" (of a snapshot) have the one key "".
+        """
+        return await self._in_thread(lambda: tables.read_levels(self._open, kind))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         try:
@@ -134,8 +131,8 @@ class FileStore:
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
         try:
-            _prepare(database, self.path)
-            state = _read(database)
+            tables.prepare(database, self.path)
+            state = tables.read_state(database)
         except BaseException:
             database.close()
             raise
@@ -147,9 +144,9 @@ class FileStore:
         database = self._open
         database.execute("BEGIN IMMEDIATE")
         try:
-            _write_device(database, batch)
-            _write_commands(database, batch)
-            _write_received(database, batch)
+            tables.write_device(database, batch)
+            tables.write_commands(database, batch)
+            tables.write_received(database, batch)
             self._forget(database)
             database.execute("COMMIT")
         except BaseException:
@@ -171,96 +168,3 @@ class FileStore:
             self._forget(database)
         finally:
             database.close()
-
-
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    """Lock the file and make the tables, or check that they are ours."""
-    database.execute("PRAGMA locking_mode = EXCLUSIVE")
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("BEGIN EXCLUSIVE")
-    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    ours = database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION_ID
-    version = database.execute("PRAGMA user_version").fetchone()[0]
-    if not tables:
-        for statement in _SCHEMA.split(";"):
-            database.execute(statement)
-        database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version = {FORMAT}")
-    elif not ours:
-        raise StoreError(f"{path} is another program's database: name another file")
-    elif version != FORMAT:
-        raise StoreError(
-            f"{path} has format {version}, this client knows {FORMAT}: use the program that wrote"
-            " it, or name another file"
-        )
-    database.execute("COMMIT")
-
-
-def _read(database: sqlite3.Connection) -> StoredState:
-    query = database.execute
-    device = query("SELECT user, device, token, epoch, number, sequence FROM device").fetchone()
-    commands = query(
-        "SELECT lane, number, tag, command, fields FROM commands ORDER BY lane, number"
-    )
-    items = query("SELECT item FROM items ORDER BY sequence")
-    return StoredState(
-        identity=None if device[0] is None else Identity(*device[:3]),
-        cursor=(device[3], device[4]),
-        known=dict(query("SELECT conversation, n FROM known").fetchall()),
-        plan={c: (at, upto) for c, at, upto in query("SELECT * FROM plan")},
-        numbers=dict(query("SELECT conversation, number FROM numbers").fetchall()),
-        commands=[StoredCommand(a, b, c, d, msgpack.unpackb(e)) for a, b, c, d, e in commands],
-        items=[msgpack.unpackb(row[0]) for row in items],
-        sequence=device[5],
-    )
-
-
-def _write_device(database: sqlite3.Connection, batch: Batch) -> None:
-    if batch.identity is not None or batch.forget_identity:
-        identity: tuple[str | None, ...] = batch.identity or (None, None, None)
-        database.execute("UPDATE device SET user = ?, device = ?, token = ?", identity)
-    if batch.cursor is not None:
-        database.execute("UPDATE device SET epoch = ?, number = ?", batch.cursor)
-
-
-def _write_commands(database: sqlite3.Connection, batch: Batch) -> None:
-    if batch.new_device:
-        database.execute("DELETE FROM numbers")
-        database.execute("DELETE FROM commands")
-    if batch.numbers:
-        database.executemany("REPLACE INTO numbers VALUES (?, ?)", batch.numbers.items())
-    if batch.commands:
-        rows = [(c.lane, c.tag, c.number, c.command, _pack(c.fields)) for c in batch.commands]
-        database.executemany("REPLACE INTO commands VALUES (?, ?, ?, ?, ?)", rows)
-    if batch.answered:
-        database.executemany("DELETE FROM commands WHERE lane = ? AND tag = ?", batch.answered)
-
-
-def _write_received(database: sqlite3.Connection, batch: Batch) -> None:
-    if batch.restart:
-        for table in ("known", "plan", "records"):
-            database.execute(f"DELETE FROM {table}")  # noqa: S608  # three constant names
-    if batch.known:
-        database.executemany("REPLACE INTO known VALUES (?, ?)", batch.known.items())
-    for conversation, step in (batch.plan or {}).items():
-        if step is None:
-            database.execute("DELETE FROM plan WHERE conversation = ?", (conversation,))
-        else:
-            database.execute("REPLACE INTO plan VALUES (?, ?, ?)", (conversation, *step))
-    if batch.items:
-        first = batch.sequence - len(batch.items) + 1
-        rows = [(number, _pack(item)) for number, item in enumerate(batch.items, first)]
-        database.executemany("INSERT INTO items VALUES (?, ?)", rows)
-        database.execute("UPDATE device SET sequence = ?", (batch.sequence,))
-        records = [
-            (item["conversation"], record["n"], _pack(record))
-            for item in batch.items
-            if item["type"] == "records"
-            for record in item["records"]
-        ]
-        database.executemany("REPLACE INTO records VALUES (?, ?, ?)", records)
-
-
-def _pack(value: Any) -> bytes:
-    return bytes(msgpack.packb(value))

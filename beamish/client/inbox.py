@@ -13,13 +13,13 @@ between the two nothing is handed over or acknowledged.
 After a snapshot a *plan* says what to read from history, conversation by conversation. Snapshot
 rows may be newer than the cursor that comes with them, so updates then tell some records again:
 below the plan's mark they are dropped. Anything else that a node tells twice is passed on: the
-cursor rules are the only filter.
+cursor rules are the only filter. What an item says of records that changed (`amended`) goes along
+with its records.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from beamish.client.following import Following
 from beamish.client.store import Batch, StoredState
 from beamish.client.wire import Item
 
@@ -45,6 +45,7 @@ class Inbox:
         self.blocked = False
         self.repeats = 0
         self.items: list[Item] = []
+        self.following = Following(self, state.following)
         self._known_changes: dict[str, int] = {}
         self._plan_changes: dict[str, tuple[int, int] | None] = {}
         self._moved = False
@@ -74,7 +75,7 @@ class Inbox:
                 self._moved = True
             self.head = max(self.number, self.head)
 
-    def detached(self) -> None:
+    def detached(self, _event: Item | None = None) -> None:
         """No more updates come on this connection."""
         self.attached = False
 
@@ -82,6 +83,7 @@ class Inbox:
         """The connection has ended: what it told of numbers to come is void."""
         self.attached = False
         self.head = self.number
+        self.following.connection_lost()
 
     def updates(self, event: Item) -> None:
         """Apply an `updates` event, or the covering part of a `fetch` answer, by the rules."""
@@ -116,8 +118,15 @@ class Inbox:
             item = self._above_plan(item)
             records = item["records"]
         if records:
-            newest = records[-1]["n"]
-            self.known[conversation] = self._known_changes[conversation] = newest
+            self._tell(conversation, records, item)
+
+    def _tell(self, conversation: str, records: list[Item], item: Item) -> None:
+        """Have `records` of an item handed over, but for what posts of a channel have brought."""
+        known, newest = self.known.get(conversation, 0), records[-1]["n"]
+        if conversation.startswith("c:"):
+            item = {**item, "records": self.following.unposted(conversation, records, known)}
+        self.known[conversation] = self._known_changes[conversation] = newest
+        if item["records"]:
             self.items.append(item)
 
     def _above_plan(self, item: Item) -> Item:
@@ -143,31 +152,34 @@ class Inbox:
             return
         self.updates(answer)
 
-    def page(self, conversation: str, records: list[dict[str, Any]], more: bool) -> None:
+    def page(
+        self, conversation: str, records: list[Item], amended: list[Item], *, more: bool
+    ) -> None:
         """A page of history that the plan asked for; without `more` the plan's mark is reached."""
         position, upto = self.plan[conversation]
         fresh = [record for record in records if position < record["n"] <= upto]
         if fresh:
             position = fresh[-1]["n"]
-            self.known[conversation] = self._known_changes[conversation] = position
             item = {"type": "records", "conversation": conversation, "records": fresh}
-            self.items.append(item)
+            if amended:
+                item["amended"] = amended
+            self._tell(conversation, fresh, item)
         if not more or not fresh or len(fresh) < len(records):
             position = upto
         self.plan[conversation] = self._plan_changes[conversation] = (position, upto)
 
-    def snapshot(
-        self, reason: str, cursor: tuple[int, int], rows: list[dict[str, Any]], *, fill: bool
-    ) -> None:
+    def snapshot(self, reason: str, first: Item, rows: list[Item], *, fill: bool) -> None:
         """The cursor becomes that of a snapshot, its rows a plan to read what is lacking.
 
-        Of another epoch, what this device has means nothing any more: all is read again.
+        `first` is its first page, `rows` are those of all. Of another epoch, what this device has
+        means nothing any more: all is read again.
         """
         if reason in ("other_epoch", "ahead"):
             self.known.clear()
             self.plan.clear()
+            self.following.restarted()
             self._restart = True
-        self.epoch, self.number = cursor
+        self.epoch, self.number = first["epoch"], first["number"]
         self.head = self.number
         for row in rows:
             conversation, last = row["conversation"], row["last"]
@@ -177,12 +189,16 @@ class Inbox:
             self.plan[conversation] = self._plan_changes[conversation] = (position, last)
             if not fill:
                 self.known[conversation] = self._known_changes[conversation] = last
-        self.items.append({"type": SNAPSHOT, "reason": reason, "conversations": rows})
+        account = first.get("account") or {}
+        self.items.append(
+            {"type": SNAPSHOT, "reason": reason, "conversations": rows, "account": account}
+        )
         self._moved = True
 
     def batch(self) -> Batch | None:
         """Everything accepted since the last batch, with the cursor behind it; None: nothing."""
-        if not self._moved and not self.items and not self._plan_changes:
+        moved = self._moved or self.following.moved
+        if not moved and not self.items and not self._plan_changes:
             return None
         self.sequence += len(self.items)
         batch = Batch(
@@ -191,6 +207,7 @@ class Inbox:
             sequence=self.sequence,
             known=self._known_changes,
             plan=self._plan_changes,
+            following=self.following.take_changes(),
             restart=self._restart,
         )
         self.items = []

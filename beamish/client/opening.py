@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random, SystemRandom
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import trio
 
-from beamish.client.client import Client, changed_from, sent_from
+from beamish.client.client import Client
 from beamish.client.connection import Connection
 from beamish.client.core import Core, Credentials
 from beamish.client.delivery import Delivery, OnEvent, OnRecords
@@ -18,10 +18,11 @@ from beamish.client.inbox import Inbox
 from beamish.client.outbox import Outbox
 from beamish.client.questions import Questions
 from beamish.client.reads import ReadMarks
+from beamish.client.results import result_of
 from beamish.client.settings import Settings
 from beamish.client.store import MemoryStore, Store
 from beamish.client.transport import Codec, Connect, websocket_connector
-from beamish.client.wire import Item, Wire, wire
+from beamish.client.wire import Wire, wire
 
 _SYSTEM_RANDOM = SystemRandom()
 """Shared: each holds 2.5 kB of a generator's state that it never uses."""
@@ -139,7 +140,7 @@ async def _core(
             " give each a store of its own"
         )
     outbox = Outbox(seams.random, settings.max_pending)
-    outbox.restore(state.numbers, state.commands, _converter)
+    outbox.restore(state.numbers, state.commands, result_of)
     delivery.restore(state.items, state.sequence, state.cursor[1])
     return Core(
         credentials=credentials,
@@ -155,7 +156,3 @@ async def _core(
         identity=identity,
         token=credentials.token if identity is None else identity.token,
     )
-
-
-def _converter(command: str) -> Callable[[Item], Any]:
-    return sent_from if command == "send" else changed_from

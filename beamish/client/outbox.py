@@ -38,14 +38,25 @@ from beamish.client.store import Batch, StoredCommand
 from beamish.client.wire import Item
 
 NEW_GROUP = "new:"
-"""With its command's tag: the lane of a group that is yet to be created."""
+"""With its command's tag: the lane of a group or channel that is yet to be created."""
 
 WINDOW = 64
 """Unanswered commands per conversation: a node remembers the tags of as many."""
 
 R = TypeVar("R")
 _RETRY_FIRST, _RETRY_CAP = 0.05, 5.0
+_CREATIONS = frozenset(("create_group", "create_channel"))
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_-"
+
+
+def _letters(random: Random, count: int) -> str:
+    bits = random.getrandbits(6 * count)
+    return "".join(_TAG_ALPHABET[bits >> shift & 63] for shift in range(0, 6 * count, 6))
+
+
+def new_secret(random: Random) -> str:
+    """The secret of an invitation link: 32 characters, 192 bits of randomness."""
+    return _letters(random, 32)
 
 
 class Lane:
@@ -154,19 +165,20 @@ class Outbox:
         self,
         numbers: dict[str, int],
         commands: list[StoredCommand],
-        convert: Callable[[str], Callable[[Item], Any]],
+        convert: Callable[[str, Item], Callable[[Item], Any]],
     ) -> None:
         """Take over what a store held."""
         self._numbers = numbers
         for stored in commands:
-            pending = PendingCommand[Any](stored, convert(stored.command), None, saved=True)
+            pending = PendingCommand[Any](
+                stored, convert(stored.command, stored.fields), None, saved=True
+            )
             self._lane(stored.lane).queue.append(pending)
             self._pending += 1
 
     def new_tag(self) -> str:
         """16 characters, 96 bits of randomness."""
-        bits = self._random.getrandbits(96)
-        return "".join(_TAG_ALPHABET[bits >> shift & 63] for shift in range(0, 96, 6))
+        return _letters(self._random, 16)
 
     def add(
         self,
@@ -349,8 +361,10 @@ class Outbox:
         elif error.retryable:
             self.refusals += 1
             lane.resume_at = max(lane.resume_at, now + lane.backoff.next(error.retry_after or 0.0))
-            if error.code == "rate_limited":
-                self._resume_at = max(self._resume_at, now + (error.retry_after or 0.0))
+            wait = error.retry_after or 0.0
+            if error.code == "rate_limited" and wait <= _RETRY_CAP:
+                # A connection's or a user's pace. What is longer is a conversation's slow mode.
+                self._resume_at = max(self._resume_at, now + wait)
         else:
             if lane.base is None:
                 lane.base = command.number
@@ -376,7 +390,7 @@ class Outbox:
         self._pending -= 1
         self._answered.append((lane.key, command.tag))
         self._finished.append(command)
-        if ok is not None and command.command == "create_group":
+        if ok is not None and command.command in _CREATIONS:
             group = ok["conversation"]
             self._numbers[group] = self._renumbered[group] = max(self._numbers.get(group, 0), 1)
         self._grant_all()

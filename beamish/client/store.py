@@ -48,7 +48,8 @@ class StoredState:
     conversation. `plan`: what to read from history after a snapshot, `(position, upto)` by
     conversation; at `position >= upto` only the mark below which records are already there.
     `numbers`: last command number by conversation. `commands`: unanswered, in order of number
-    within each lane. `items`: received and not taken, in order, the last with number `sequence`.
+    within each lane. `following`: of each channel the epoch, the last record stored, and the first
+    that the inbox told. `items`: received and not taken, in order, the last with number `sequence`.
     """
 
     identity: Identity | None = None
@@ -59,6 +60,7 @@ class StoredState:
     commands: list[StoredCommand] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     sequence: int = 0
+    following: dict[str, tuple[int | None, int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,7 +68,8 @@ class Batch:
     """Changes that become true together. Absent parts (None, empty) change nothing.
 
     `identity`: the device's; `new_device` first forgets the old one's numbers and commands.
-    `restart` first forgets `known`, `plan` and all records: the node's data are of another epoch.
+    `restart` first forgets `known`, `plan`, `following` and all records: the node's data are of
+    another epoch.
     `items` get the numbers up to `sequence`. `plan`: None forgets an entry. `commands` are added,
     or replace that of the same lane and tag. `answered`: `(lane, tag)` to forget.
     """
@@ -77,6 +80,7 @@ class Batch:
     cursor: tuple[int | None, int] | None = None
     known: dict[str, int] | None = None
     plan: dict[str, tuple[int, int] | None] | None = None
+    following: dict[str, tuple[int | None, int, int]] | None = None
     items: list[Item] | None = None
     sequence: int = 0
     numbers: dict[str, int] | None = None
@@ -141,6 +145,7 @@ class MemoryStore:
             cursor=state.cursor,
             known=dict(state.known),
             plan=dict(state.plan),
+            following=dict(state.following),
             numbers=dict(state.numbers),
             commands=sorted(self._commands.values(), key=lambda c: (c.lane, c.number)),
             items=[item for _, items in self._items for item in items],
@@ -156,6 +161,9 @@ class MemoryStore:
         if batch.restart:
             state.known.clear()
             state.plan.clear()
+            state.following.clear()
+        if batch.following:
+            state.following.update(batch.following)
         if batch.cursor is not None:
             state.cursor = batch.cursor
         if batch.known:

@@ -8,6 +8,8 @@ answers bring is accepted in the reader's turn and committed with its frame. One
               the plan's conversations are read from history, page by page, each page stored with
               the plan's progress; then attach again
 
+and behind that, whenever it is due, follow: the channels wanted, from their cursors on.
+
 A crash or a lost connection in between goes on with the stored plan. Each step waits until the
 application has room.
 """
@@ -20,7 +22,7 @@ from typing import Any
 import trio
 
 from beamish.client.core import Core
-from beamish.client.errors import NotAllowed, NotFound
+from beamish.client.errors import CommandError, NotAllowed, NotFound
 from beamish.client.handshake import attach_fields
 from beamish.client.inbox import RESUMED
 from beamish.client.questions import Question
@@ -65,7 +67,7 @@ class Synchroniser:
             return False
         if not inbox.attached:
             return True
-        return inbox.missing and self._core.delivery.has_room
+        return (inbox.missing or inbox.following.due) and self._core.delivery.has_room
 
     def room(self) -> None:
         """The application has taken something."""
@@ -84,6 +86,7 @@ class Synchroniser:
                         await self._snapshot(answer["status"])
                         continue
                 await self._fetch()
+                await self._follow()
                 if inbox.attached:
                     return
         finally:
@@ -96,6 +99,15 @@ class Synchroniser:
             await self._wait_for_room()
             fields = {"epoch": inbox.epoch, "from": inbox.number + 1, "limit": limit}
             await ask(self._core, "fetch", fields, inbox.fetched)
+
+    async def _follow(self) -> None:
+        following = self._core.inbox.following
+        while self._core.inbox.attached and following.due:
+            await self._wait_for_room()
+            try:
+                await ask(self._core, "follow", following.fields(), following.answered)
+            except CommandError as refused:
+                following.refused(refused.code)
 
     async def _snapshot(self, reason: str) -> None:
         core = self._core
@@ -124,8 +136,7 @@ class Synchroniser:
 
     def _accept(self, reason: str, first: Item, rows: list[Item]) -> None:
         core = self._core
-        cursor = first["epoch"], first["number"]
-        core.inbox.snapshot(reason, cursor, rows, fill=core.settings.fill_from_history)
+        core.inbox.snapshot(reason, first, rows, fill=core.settings.fill_from_history)
 
     async def _fill(self) -> None:
         core, inbox = self._core, self._core.inbox
@@ -136,12 +147,13 @@ class Synchroniser:
             fields = {"conversation": conversation, "after": position, "limit": limit}
 
             def page(answer: Item, conversation: str = conversation) -> None:
-                inbox.page(conversation, answer["records"], answer["more"])
+                amended = answer.get("amended") or []
+                inbox.page(conversation, answer["records"], amended, more=answer["more"])
 
             try:
                 await ask(core, "history", fields, page)
             except (NotAllowed, NotFound):
-                inbox.page(conversation, [], more=False)  # not ours to see: nothing is lacking
+                inbox.page(conversation, [], [], more=False)  # not ours to see: nothing is lacking
 
     async def _wait_for_room(self) -> None:
         while not self._core.delivery.has_room:

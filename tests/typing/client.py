@@ -7,10 +7,16 @@ from typing import assert_type
 from beamish.client import (
     Changed,
     Client,
+    Device,
+    Edited,
     FileStore,
+    Link,
     Message,
     Page,
     PendingCommand,
+    Presence,
+    Reacted,
+    Reaction,
     Sent,
     Snapshot,
     open_client,
@@ -30,6 +36,12 @@ async def commands(client: Client) -> None:
     assert_type(await client.create_group("Friends"), Changed)
     assert_type(client.join_nowait("g:a"), PendingCommand[Changed])
     assert_type(await client.history("g:a"), Page)
+    assert_type(await client.edit("g:a", 3, "text"), Changed)
+    assert_type(await client.create_link("g:a", uses=3), Link)
+    assert_type(client.create_link_nowait("g:a"), PendingCommand[Link])
+    assert_type(client.block_nowait("bob"), PendingCommand[Changed])
+    assert_type(await client.devices(), list[Device])
+    assert_type(await client.look(["bob"]), list[Presence])
 
 
 async def events(client: Client) -> None:
@@ -38,6 +50,11 @@ async def events(client: Client) -> None:
             case Message(text=text, n=n):
                 assert_type(text, str)
                 assert_type(n, int)
+                assert_type(event.reply, int | None)
+            case Edited(text=text):
+                assert_type(text, str)
+            case Reacted(reactions=reactions):
+                assert_type(reactions, list[Reaction])
             case Snapshot(reason=reason):
                 assert_type(reason, str)
             case _:

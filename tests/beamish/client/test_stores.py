@@ -188,9 +188,9 @@ async def test_files_that_are_no_stores_are_refused_and_left_alone(tmp_path):
     await store.load()
     await store.release()
     database = sqlite3.connect(newer)
-    database.execute("PRAGMA user_version = 2")
+    database.execute("PRAGMA user_version = 3")
     database.close()
-    with pytest.raises(StoreError, match="has format 2, this client knows 1"):
+    with pytest.raises(StoreError, match="has format 3, this client knows 2"):
         await FileStore(newer).load()
     with pytest.raises(StoreError, match="cannot be read or written"):
         await FileStore(tmp_path / "no such folder" / "alice").load()

@@ -9,12 +9,15 @@ import pytest
 import trio
 
 from beamish.client import (
+    FOREVER,
     ClientClosed,
+    ConversationSettings,
     Disconnected,
     FileStore,
     MemoryStore,
     Message,
     NotAllowed,
+    ProfileChanged,
     Settings,
     Snapshot,
     open_client,
@@ -211,6 +214,40 @@ async def test_marks_receipts_and_unread_counts_come_as_levels(tmp_path):
                 await client.send("d:bob:carol", "not mine")
             assert (await client.user_info("bob"))["display"] == "bob"
             assert [row["conversation"] for row in await client.snapshot()] == [room]
+
+
+async def test_groups_links_and_the_account_work_over_sockets(tmp_path):
+    async with running(tmp_path) as gateway:
+        alice, bob = Member("alice"), Member("bob", 2)
+        async with alice.open(gateway.ws_url) as client, bob.open(gateway.ws_url) as other:
+            room = (await client.create_group("tea")).conversation
+            await client.set_info(room, title="Tea", description="at four")
+            await client.set_permissions(room, info="member")
+            link = await client.create_link(room, uses=1)
+            told = await other.conversation(room, link=link.secret)
+            assert (told["title"], told["description"], told["count"]) == ("Tea", "at four", 1)
+            assert (await client.conversation(room))["links"][0]["link"] == link.id
+            await other.join(room, link=link.secret)
+            sent = await client.send(room, "hello", mentions=["bob"], action=True)
+            answer = await other.send(room, "yes?", reply=sent.n)
+            await until(lambda: (answer.n, "yes?") in alice.heard[room])
+            row = next(row for row in await other.snapshot() if row["conversation"] == room)
+            assert (row["unread"], row["mentions"]) == (1, 1)
+            assert (await other.read(room, sent.n)).mentions == 0
+            await client.ban(room, "bob")
+            with pytest.raises(NotAllowed):
+                await other.join(room, link=link.secret)
+            await client.unban(room, "bob")
+            await client.revoke_link(room, link.id)
+            await other.set_profile(status="at sea")
+            await other.set_privacy(last_seen="nobody", read_marks=False)
+            await other.set_conversation(room, archived=True, muted_until=FOREVER)
+            await until(lambda: any(isinstance(e, ConversationSettings) for e in bob.events))
+            account = await other.account()
+            assert account[:4] == ("bob", "at sea", "nobody", False)
+    assert ProfileChanged("bob", "at sea") in bob.events
+    assert ConversationSettings(room, FOREVER, True, False) in bob.events
+    assert bob.heard[room] == [pair for pair in alice.heard[room] if 5 <= pair[0] <= 8]
 
 
 async def test_the_iterator_works_over_sockets(tmp_path):
