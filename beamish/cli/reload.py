@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from beamish.cli.configuration import ConfigError
+from beamish.cli.files import connections_room, file_limit
 from beamish.cli.settings import SETTINGS
 from beamish.gateway import TlsError
 
@@ -77,10 +78,11 @@ class Reload:
 
 def reloadable(options: ServeOptions) -> dict[str, Any]:
     """What the gateway takes over, as `GatewayConfig` has it; raises TlsError."""
+    most = min(options.max_connections, connections_room(file_limit()))
     return {
         "tls": options.tls(),
         "allowed_origins": options.origin,
         "trusted_proxies": options.trusted_proxy,
-        "max_connections": options.max_connections,
-        "max_per_address": options.connections_per_address or options.max_connections,
+        "max_connections": most,
+        "max_per_address": options.connections_per_address or most,
     }

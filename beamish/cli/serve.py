@@ -38,7 +38,12 @@ import trio
 
 from beamish.cli.addresses import from_elsewhere, openable
 from beamish.cli.configuration import misspelt
-from beamish.cli.files import raise_file_limit
+from beamish.cli.files import (
+    connections_room,
+    file_limit,
+    raise_file_limit,
+    turned_away_room,
+)
 from beamish.cli.options import Asked, ServeOptions, asked
 from beamish.cli.ready_file import ReadyFile
 from beamish.cli.settings import settings_options
@@ -80,7 +85,15 @@ def serve(context: click.Context, /, **_given: object) -> None:
     from beamish.operations.log import set_up_log
 
     set_up_log(chosen.log_format)
-    raise_file_limit()
+    limit = raise_file_limit()
+    if (room := connections_room(limit)) < chosen.max_connections:
+        logger.info(
+            "this process may open %d files: %d connections of max-connections %d are served;"
+            " raise its limit (ulimit -n) for more",
+            limit,
+            room,
+            chosen.max_connections,
+        )
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for sentence in misspelt(os.environ):
         logger.warning("%s", sentence)
@@ -286,6 +299,7 @@ async def open_port(nursery: trio.Nursery, options: ServeOptions, node: Node) ->
         config = GatewayConfig(
             limits=_limits(options),
             page=Path(beamish.__file__).parent / "page",
+            max_turned_away=turned_away_room(file_limit()),
             **reloadable(options),
         )
         return await open_gateway(nursery, host, port, node, config)

@@ -25,6 +25,8 @@ class GatewayConfig:
             besides loopback ones (`hosts`).
         max_connections: open at once, of any kind.
         max_per_address: open at once from one address.
+        max_turned_away: connections above these bounds that hear why at the same time, before they
+            are closed; more of them are closed at once.
         trusted_proxies: networks (CIDR) whose `X-Forwarded-For` and `-Proto` are believed.
         tls: the certificate; None serves without TLS.
         max_handshakes: TLS handshakes under way at once; more connections are closed.
@@ -43,6 +45,7 @@ class GatewayConfig:
     allowed_origins: tuple[str, ...] = ()
     max_connections: int = 20_000
     max_per_address: int = 64
+    max_turned_away: int = 128
     trusted_proxies: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     max_handshakes: int = 1_000

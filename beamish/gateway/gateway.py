@@ -52,9 +52,6 @@ SEND_BUFFER = 64 << 10
 kernel's memory, and so that a write to a slow reader gets on in small steps: that tells it from a
 write to somebody who does not read."""
 
-TURNED_AWAY_AT_ONCE = 256
-"""Connections above the bounds that hear why at the same time; more of them are only closed."""
-
 FORCED_CLOSE = 1.0
 """Seconds that connections get in `close` after their orderly time is over."""
 
@@ -226,7 +223,7 @@ class Gateway:
 
     async def _turn_away(self, tcp: trio.SocketStream, status: int) -> None:
         """Refuse a connection above the bounds; in words where that is cheap."""
-        if self._config.tls is not None or self._turning_away >= TURNED_AWAY_AT_ONCE:
+        if self._config.tls is not None or self._turning_away >= self._config.max_turned_away:
             self._statistics.refused[status] += 1
             return
         self._turning_away += 1
