@@ -50,6 +50,8 @@ def glance(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "messages a second", f"{figures['messages_per_s']:,} accepted"
     yield "deliveries a second", f"{figures['deliveries_per_s']:,}"
     yield "actors", f"{actors['actors']:,}, {figures['restarts']:,} restarts"
+    load = figures["load"]
+    yield "overload", f"level {load['level']}, {load['wait_ms']:.1f} ms for a turn"
     yield "oldest pending work", span(journal["oldest_pending_ms"] / 1_000)
     yield "commit", f"{journal['sync_mean_ms']:.1f} ms on average"
     yield "longest stall", f"{figures['longest_lag_ms']:,} ms"

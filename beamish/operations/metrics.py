@@ -60,6 +60,7 @@ class NodeMetrics(Collector):
         yield from self._traffic()
         yield from journal_metrics(self._node.journal.statistics())
         yield from self._actors()
+        yield from self._load()
         yield from runtime_metrics(self._node)
 
     def _process(self) -> Iterator[Metric]:
@@ -125,6 +126,16 @@ class NodeMetrics(Collector):
         yield histogram(
             "beamish_append_seconds", "From an append to its outcome.", {"": traffic.appended}
         )
+
+    def _load(self) -> Iterator[Metric]:
+        load, floods = self._node.environment.load, self._node.environment.floods
+        yield gauge("beamish_overload_level", "0 to 5: what is left undone.", load.level)
+        yield gauge("beamish_overload_wait_seconds", "Average wait for a turn.", load.wait_s)
+        yield gauge(
+            "beamish_overload_refused_share", "Share of users refused now.", load.refused_share
+        )
+        yield labelled("counter", "beamish_shed", "Things left undone.", "kind", load.shed)
+        yield counter("beamish_floods_refused", "Commands above a pace.", floods.refused)
 
     def _actors(self) -> Iterator[Metric]:
         kinds = self._survey.kinds

@@ -250,6 +250,7 @@ def test_status_tells_at_a_glance_what_an_operator_wants(node: Served) -> None:
     assert re.fullmatch(r"[\d.]+ (B|KiB|MiB)", rows["journal"])
     assert rows["disk free"].split()[1] in ("MiB", "GiB", "TiB")
     assert rows["alarms"] == "none"
+    assert re.fullmatch(r"level \d, [\d.]+ ms for a turn", rows["overload"])
     assert str(node.process.pid) in rows["version"]
 
 

@@ -21,36 +21,15 @@ from beamish.cli.addresses import from_elsewhere, openable
 from beamish.cli.options import ServeOptions
 from beamish.cli.ready_file import ReadyFile
 from beamish.cli.serve import Server, _end_process_after, open_port
+from beamish.cli.settings import SETTINGS
 from beamish.client import Disconnected, open_client
 from tests.beamish.cli.process import CHEAP, PATIENCE, beamish, served
 
 
 def options(**changes: object) -> ServeOptions:
-    fields = {
-        "data": Path("data"),
-        "host": "127.0.0.1",
-        "port": 0,
-        "ready_file": None,
-        "registration": None,
-        "origin": (),
-        "max_connections": 100,
-        "connections_per_address": 64,
-        "tls_cert": None,
-        "tls_key": None,
-        "trusted_proxy": (),
-        "admin": None,
-        "admin_public": False,
-        "log_format": "text",
-        "inbox": 10_000,
-        "disk_reserve": 256,
-        "argon2_memory": 64,
-        "argon2_time": 1,
-        "inject_crashes": 0.0,
-        "inject_into": (),
-        "inject_seed": 0,
-        "inject_sync_delay": 0.0,
-    }
-    return ServeOptions(**(fields | changes))  # type: ignore[arg-type]
+    defaults = {setting.field: setting.default for setting in SETTINGS}
+    quick = {"port": 0, "argon2_memory": 64, "argon2_time": 1, "max_connections": 100}
+    return ServeOptions(**(defaults | quick | changes))  # type: ignore[arg-type]
 
 
 def test_a_node_is_ready_when_the_ready_file_says_so_and_stops_in_order(tmp_path: Path) -> None:

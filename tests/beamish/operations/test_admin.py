@@ -86,6 +86,7 @@ async def test_a_scrape_tells_what_happened_in_prometheus_own_format(tmp_path):
         assert found["process_open_fds",] > 0
         assert found["process_resident_memory_bytes",] > 1 << 20
         assert found["actors_alive",] >= 6
+        assert found["beamish_overload_level",] == 0
         for alarm in ALARMS:
             assert found["beamish_alarm", ("alarm", alarm)] == 0
 
