@@ -85,15 +85,7 @@ def serve(context: click.Context, /, **_given: object) -> None:
     from beamish.operations.log import set_up_log
 
     set_up_log(chosen.log_format)
-    limit = raise_file_limit()
-    if (room := connections_room(limit)) < chosen.max_connections:
-        logger.info(
-            "this process may open %d files: %d connections of max-connections %d are served;"
-            " raise its limit (ulimit -n) for more",
-            limit,
-            room,
-            chosen.max_connections,
-        )
+    raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for sentence in misspelt(os.environ):
         logger.warning("%s", sentence)
@@ -204,6 +196,10 @@ class Server:
         http = self._addresses["http"]
         self._ready.write(self._addresses)
         click.echo(f"Beamish serves {http}")
+        limit, most = file_limit(), self.options.max_connections
+        if (room := connections_room(limit)) < most:
+            text = "this process may open %d files: %d connections of max-connections %d are served"
+            logger.info(text, limit, room, most)
         if elsewhere := from_elsewhere(gateway.http_url):
             click.echo(f"From other machines: {' or '.join(elsewhere)}")
 
