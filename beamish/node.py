@@ -31,21 +31,20 @@ from typing import Any
 import trio
 
 from actors import CallError, ExitReason, Ref, Signal, System, UpgradeFailed, open_system
+from beamish.messenger.accounts.administration import Administration
 from beamish.messenger.accounts.guesses import Guesses
 from beamish.messenger.accounts.passwords import Passwords
 from beamish.messenger.accounts.profiles import Profiles
-from beamish.messenger.accounts.tokens import new_device, new_token
 from beamish.messenger.channels.relay import Relay
 from beamish.messenger.connections import Connections
 from beamish.messenger.conversations.conversation import Conversation
-from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.directory import Directory
 from beamish.messenger.environment import Environment
 from beamish.messenger.faults import CrashInjector, NoFaults
-from beamish.messenger.ids import USER_STREAM
+from beamish.messenger.leases import Leases
 from beamish.messenger.lookout import Lookout
-from beamish.messenger.messages import CloseSession, Register
+from beamish.messenger.messages import CloseSession
 from beamish.messenger.overload.floods import Floods
 from beamish.messenger.overload.load import Load
 from beamish.messenger.overload.load_meter import LoadMeter
@@ -58,9 +57,9 @@ from beamish.messenger.sweeper import Sweeper
 from beamish.messenger.traffic import Meter, Traffic
 from beamish.messenger.users.user import User
 from beamish.operations.timed_journal import TimedJournal
-from beamish.protocol import Codec, validators
+from beamish.protocol import Codec
 from beamish.protocol import Refusal as ProtocolRefusal
-from storage import Journal, Names, Refused, Scan, open_lmdb
+from storage import Journal, open_lmdb
 from supervision import Budget, ChildSpec, DynamicSupervisor, StartChild, Supervisor
 
 logger = logging.getLogger("beamish")
@@ -115,6 +114,7 @@ class Node:
         self.environment = environment
         self.journal = journal
         self.system = system
+        self.accounts = Administration(environment)
         self._supervisors: dict[str, Ref] = {}
         self._accepting = False
         self._ended: Signal[ExitReason] = Signal()
@@ -178,34 +178,11 @@ class Node:
         Raises:
             ValueError: name, password or display name break a rule, or the name is taken.
         """
-        env = self.environment
-        limits = env.settings.limits
-        try:
-            validators.user(user, limits, "a user name")
-            validators.password(password, limits, "a password")
-            if display is not None:
-                validators.display(display, limits, "a display name")
-        except ProtocolRefusal as refusal:
-            raise ValueError(refusal.message) from None
-        hashed = await env.passwords.hash(password)
-        device = new_device(env.secret)
-        _, digest = new_token(user, device, env.secret)
-        ref = await env.directory.activate("user", user)
-        answer = await ref.call(
-            Register(user if display is None else display, hashed, device, digest, "command line"),
-            timeout=30.0,
-        )
-        if isinstance(answer, Refusal):
-            raise ValueError(answer.message)  # noqa: TRY004
+        await self.accounts.add(user, password, display)
 
     async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
         """Names of registered users behind `after`, in order; at most `limit`."""
-        start = None if after is None else USER_STREAM + after
-        names = await self.journal.perform(Scan(USER_STREAM, start, limit))
-        if isinstance(names, Refused):
-            raise ValueError(names.message)  # noqa: TRY004
-        assert isinstance(names, Names)
-        return [name[len(USER_STREAM) :] for name in names.names]
+        return await self.accounts.list(after, limit)
 
     async def upgrade(self, modules: list[str], timeout: float = 30.0) -> dict[str, object]:  # noqa: ASYNC109
         """Load these modules' new source and bring the living actors over; see `System.upgrade`.
@@ -286,6 +263,7 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             secret=config.secret,
             directory=Directory(system),
             connections=Connections(),
+            leases=Leases(),
             window=FanOutWindow(),
             load=Load(trio.current_time, settings.overload_wait_s),
             floods=Floods(settings.user_commands_per_s, settings.user_burst, trio.current_time),

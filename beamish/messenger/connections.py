@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors import Ref
-from beamish.messenger.messages import Head
+from beamish.messenger.messages import Head, Revoked
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.protocol import CloseCode
 
@@ -18,6 +18,7 @@ class Connections:
         self._users: dict[Ref, str] = {}
         self.watchers: dict[str, Callable[[SessionLink], None]] = {}
         """Told of each session that logs in, by the user whom they watch."""
+        self._devices: dict[str, dict[Ref, str]] = {}
 
     def __len__(self) -> int:
         return len(self._links)
@@ -26,16 +27,33 @@ class Connections:
         """A session has begun."""
         self._links[session] = link
 
-    def logged_in(self, session: Ref, user: str) -> None:
-        """A session speaks for `user` from now on."""
+    def logged_in(self, session: Ref, user: str, device: str) -> None:
+        """A session speaks for this device of `user` from now on."""
         self._users[session] = user
+        self._devices.setdefault(user, {})[session] = device
         watcher = self.watchers.get(user)
         if watcher is not None and session in self._links:
             watcher(self._links[session])
 
     def links_of(self, user: str) -> list[SessionLink]:
         """The sessions that speak for `user`."""
-        return [self._links[ref] for ref, name in self._users.items() if name == user]
+        return [self._links[session] for session in self._devices.get(user, ())]
+
+    def devices(self, user: str) -> dict[Ref, str]:
+        """The sessions that speak for `user`, each with its device; closing ones are left out."""
+        known = self._devices.get(user, {})
+        return {
+            session: device
+            for session, device in known.items()
+            if not self._links[session].outbox.closed and not self._links[session].lost
+        }
+
+    def revoke(self, session: Ref) -> None:
+        """Close a session's connection at once, since its device may not speak any more."""
+        link = self._links.get(session)
+        if link is not None:
+            link.outbox.close(CloseCode.REVOKED, "the device was logged out")
+            session.cast(Revoked())
 
     def tell_head(self, session: Ref, version: int) -> None:
         """Tell a session how far its inbox has come, unless it still has to look at the last."""
@@ -49,7 +67,12 @@ class Connections:
         link = self._links.pop(session, None)
         if link is not None and link.meter.tap is not None:
             link.meter.tap.ended()
-        self._users.pop(session, None)
+        user = self._users.pop(session, None)
+        if user is not None:
+            of_user = self._devices[user]
+            of_user.pop(session, None)
+            if not of_user:
+                del self._devices[user]
 
     @property
     def users_online(self) -> int:

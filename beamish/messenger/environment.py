@@ -16,6 +16,7 @@ from beamish.messenger.accounts.profiles import Profiles
 from beamish.messenger.connections import Connections
 from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.faults import CrashInjector
+from beamish.messenger.leases import Leases
 from beamish.messenger.overload.floods import Floods
 from beamish.messenger.overload.load import Load
 from beamish.messenger.settings import MessengerSettings
@@ -41,6 +42,7 @@ class Environment:
     secret: Callable[[int], bytes]
     directory: Directory
     connections: Connections
+    leases: Leases
     window: FanOutWindow
     load: Load
     floods: Floods

@@ -135,6 +135,11 @@ class DebtTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class DutiesTurn:
+    """A user's own: have conversations meet the duties that are owed."""
+
+
+@dataclass(frozen=True, slots=True)
 class LevelsOf(Request[Levels]):
     """The user's own levels in a conversation."""
 
@@ -187,24 +192,28 @@ class AddDevice(Request[bool | Refusal]):
 
 
 @dataclass(frozen=True, slots=True)
-class DropDevice(Request[bool | Refusal]):
-    """Forget a device: its token is void from the answer on."""
-
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
 class AccountOf(Request["Account | None"]):
-    """The account as it is on disk; None when there is none."""
+    """The account as it is on disk; None when there is none, `deleted` when there was one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user's display name, password hash and the hashes of the live devices' tokens."""
+    """A user's display name, password hash and the hashes of the live devices' tokens.
+
+    `standing` is "live", "disabled" or "deleted".
+    """
 
     display: str
     password: str
     tokens: dict[str, bytes]
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class MayInvite(Request[str | Refusal]):
+    """Whether `by` may make the user a member of a group: with the name to show, or why not."""
+
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

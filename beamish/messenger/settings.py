@@ -30,8 +30,9 @@ class MessengerSettings:
     they are refused. `queue_deadline_s`: seconds after which a command that waits for its
     conversation is refused. `overload_wait_s`: the average wait in the run queue above which
     things are left undone. `password_queue`: logins
-    that wait for their hash; beyond it they are refused. Raises ValueError for limits under which a
-    message would not fit into a frame.
+    that wait for their hash; beyond it they are refused. `device_days`: days after which a device
+    that was not used is logged out; `tidy_s`: seconds between two looks for such devices.
+    Raises ValueError for limits under which a message would not fit into a frame.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -57,6 +58,8 @@ class MessengerSettings:
     argon2_time: int = 2
     argon2_parallelism: int = 1
     password_queue: int = 256
+    device_days: int = 90
+    tidy_s: float = 86_400.0
 
     def __post_init__(self) -> None:
         check_room(self.limits)

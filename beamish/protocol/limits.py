@@ -27,7 +27,7 @@ class Limits:
     members: int = 1_024
     receipts_each: int = 32
     mentions: int = 32
-    devices: int = 64
+    devices: int = 16
     inbox: int = 10_000
     fetch_items: int = 500
     history_records: int = 200

@@ -24,7 +24,7 @@ from beamish.messenger.conversations.answers import (
     readable_by,
 )
 from beamish.messenger.conversations.command_numbers import Result
-from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.commands import Fulfil, Numbered
 from beamish.messenger.conversations.decision import Decision, Question
 from beamish.messenger.conversations.device_check import check_devices
 from beamish.messenger.conversations.effects import Interval
@@ -135,6 +135,12 @@ class Conversation(Actor):
         self.environment.faults.passing("conversation", "before handling")
         return self._enqueue(command)
 
+    @on(Fulfil)
+    def fulfil(self, asked: Fulfil) -> NoReply | bool | Refusal:
+        """A duty: into the next batch."""
+        self.environment.faults.passing("conversation", "before handling")
+        return self._enqueue(asked)
+
     @on(m.Readable)
     def readable(self, question: m.Readable) -> NoReply | Interval | Refusal:
         """The latest interval that this user may read."""
@@ -166,7 +172,7 @@ class Conversation(Actor):
     def _levels(self) -> dict[str, Levels]:
         return {} if self.marks is None else self.marks.levels
 
-    def _enqueue(self, what: Numbered | Question) -> NoReply | Refusal:
+    def _enqueue(self, what: Numbered | Fulfil | Question) -> NoReply | Refusal:
         now = trio.current_time()
         refusal = self._waiting.refusal(what, now)
         if refusal is not None:

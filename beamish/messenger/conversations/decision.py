@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from beamish.messenger.conversations.actions.action import ORDINARY_BYTES
 from beamish.messenger.conversations.command_numbers import Result
-from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.commands import Fulfil, Numbered
 from beamish.messenger.conversations.device_check import Checked, refusal_of_device
 from beamish.messenger.conversations.draft import Draft
 from beamish.messenger.conversations.refusal import Refusal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Question = Callable[[ConversationState], object]
 
 
-def weight(what: Numbered | Question) -> int:
+def weight(what: Numbered | Fulfil | Question) -> int:
     """An upper bound of the bytes that the record of a command will have."""
     return what.action.weight if isinstance(what, Numbered) else ORDINARY_BYTES
 
@@ -31,13 +31,13 @@ class Decision:
     """One batch: what it proposes, and the answers once that is committed or refused."""
 
     def __init__(
-        self, actor: Conversation, asked: list[Numbered | Question], checked: Checked
+        self, actor: Conversation, asked: list[Numbered | Fulfil | Question], checked: Checked
     ) -> None:
         self._actor = actor
         self._checked = checked
         self._asked = asked
         self._known: list[Result | None] = []
-        self._decided: list[Result | Refusal | None] = []
+        self._decided: list[Result | Refusal | bool | None] = []
         self._records: list[Record] = []
         self._present: dict[int, Fields] = {}
 
@@ -62,21 +62,24 @@ class Decision:
         self._known = [
             state.first_result(what) if isinstance(what, Numbered) else None for what in self._asked
         ]
-        self._decided = [
-            self._decide_one(draft, what) if isinstance(what, Numbered) else None
-            for what in self._asked
-        ]
+        self._decided = [self._decide_one(draft, what) for what in self._asked]
         self._records = [Record.new(fields) for fields in draft.records]
         if not self._records:
             return None
         return Proposal(tuple(record.raw for record in self._records), pending=True)
 
-    def _decide_one(self, draft: Draft, command: Numbered) -> Result | Refusal:
-        if self._checked:
+    def _decide_one(
+        self, draft: Draft, what: Numbered | Fulfil | Question
+    ) -> Result | Refusal | bool | None:
+        if isinstance(what, Fulfil):
+            return draft.fulfil(what)
+        return self._decide_command(draft, what) if isinstance(what, Numbered) else None
+
+    def _decide_command(self, draft: Draft, command: Numbered) -> Result | Refusal:
+        refusal = None if command.lease is None else command.lease.refusal
+        if refusal is None and self._checked:
             refusal = refusal_of_device(self._actor.state, self._checked, command)
-            if refusal is not None:
-                return refusal
-        return draft.decide(command)
+        return draft.decide(command) if refusal is None else refusal
 
     def committed(self, before: int, after: int) -> list[Record]:
         """The batch's own records, if they are what was committed."""
@@ -93,5 +96,5 @@ class Decision:
             elif refusal is not None:
                 answers.append(refusal)
             else:
-                answers.append(decided if isinstance(what, Numbered) else what(state))
+                answers.append(decided if isinstance(what, Numbered | Fulfil) else what(state))
         return answers

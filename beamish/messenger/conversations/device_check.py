@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from actors import CallError
 from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.leases import GONE
 from beamish.messenger.messages import AccountOf
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ DEVICES_UNASKED = 8
 Checked = dict[str, Collection[str] | Refusal]
 """By user who was asked: the devices that exist, or why that could not be found out."""
 
-GONE = Refusal("unauthenticated", "this device was logged out: log in again")
 UNKNOWN = Refusal("overloaded", "the user's devices could not be looked up", None, 500)
 
 

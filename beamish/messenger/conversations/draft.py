@@ -15,7 +15,7 @@ from beamish.messenger.conversations.command_numbers import (
     refusal_of_number,
     result_of,
 )
-from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.commands import Fulfil, Numbered
 from beamish.messenger.conversations.effects import Interval, Member, take_effect
 from beamish.messenger.conversations.overlay import Overlay
 from beamish.messenger.conversations.refusal import Refusal
@@ -84,6 +84,12 @@ class Draft:
         if drafted > 0:
             return self.records[drafted - 1] if drafted <= len(self.records) else None
         return self._present.get(n)
+
+    def fulfil(self, asked: Fulfil) -> bool:
+        """Have a duty met, by a record if it is not; it is owed, so nothing is in its way."""
+        if not asked.duty.met(self, asked.user):
+            self._add(asked.user, asked.duty.record(self, asked.user))
+        return True
 
     def _numbers_of(self, user: str, device: str) -> CommandNumbers:
         key = (user, device)

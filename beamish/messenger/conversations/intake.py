@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, TypeGuard
 
 from actors import ReplyTo
-from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.commands import Fulfil, Numbered
 from beamish.messenger.conversations.decision import Question, weight
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
@@ -32,7 +32,7 @@ MAX_WAITING = 10_000
 
 LATE = Refusal("overloaded", "this command has waited too long: send it again", None, 1_000)
 
-Asked = tuple[Numbered | Question, ReplyTo[Any]]
+Asked = tuple[Numbered | Fulfil | Question, ReplyTo[Any]]
 
 
 class Intake:
@@ -48,7 +48,7 @@ class Intake:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def refusal(self, what: Numbered | Question, now: float) -> Refusal | None:
+    def refusal(self, what: Numbered | Fulfil | Question, now: float) -> Refusal | None:
         """Why nothing more is taken; None when `what` may be put."""
         if len(self._waiting) >= MAX_WAITING:
             return Refusal("overloaded", "this conversation has too much in hand", None, 500)
@@ -57,7 +57,7 @@ class Intake:
             return Refusal("rate_limited", "too much at once is said here", None, wait_ms)
         return None
 
-    def put(self, what: Numbered | Question, reply_to: ReplyTo[Any]) -> None:
+    def put(self, what: Numbered | Fulfil | Question, reply_to: ReplyTo[Any]) -> None:
         """Have `what` in one of the next batches."""
         self._waiting.append((what, reply_to))
 
@@ -78,5 +78,5 @@ class Intake:
                 batch.append((what, reply_to))
         return batch
 
-    def _is_late(self, what: Numbered | Question, now: float) -> TypeGuard[Numbered]:
+    def _is_late(self, what: Numbered | Fulfil | Question, now: float) -> TypeGuard[Numbered]:
         return isinstance(what, Numbered) and now - what.sent_at > self._deadline_s

@@ -14,6 +14,9 @@ from beamish.messenger.accounts.passwords import PasswordsUnwanted
 from beamish.messenger.accounts.tokens import new_device, new_token, read_token, same
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import is_user_name
+from beamish.messenger.leases import GONE
+from beamish.messenger.users.account import DELETED
+from beamish.messenger.users.account_changes import ChangeAccount, RevokeDevice
 from beamish.protocol import (
     VERSIONS,
     CloseCode,
@@ -102,8 +105,8 @@ class Login:
             raise ProtocolRefusal("forbidden", "registration is closed: ask the operator")
         if await self._actor.ask("user", command.user, m.AccountOf()) is not None:
             raise ProtocolRefusal("exists", f"the user name {command.user} is taken")
-        hashed = await environment.passwords.hash(command.password, self._wanted)
-        self._check_wanted()
+        hashed = await environment.passwords.hash(command.password, self.wanted)
+        self.check_wanted()
         device = new_device(environment.secret)
         token, digest = new_token(command.user, device, environment.secret)
         display = command.display or command.user
@@ -119,11 +122,11 @@ class Login:
     async def login(self, command: LoginCommand) -> dict[str, object]:
         """Make a new device of a user who knows the password."""
         environment = self._actor.environment
-        self._check_guessing(command.user)
+        self.check_guessing(command.user)
         account = await self._actor.ask("user", command.user, m.AccountOf())
-        stored = None if account is None else account.password
-        right = await environment.passwords.verify(stored, command.password, self._wanted)
-        self._check_wanted()
+        stored = None if account is None or account.standing == DELETED else account.password
+        right = await environment.passwords.verify(stored, command.password, self.wanted)
+        self.check_wanted()
         if not right or account is None:
             environment.guesses.failed(command.user, self._actor.peer)
             raise ProtocolRefusal("bad_credentials", "wrong user name or password")
@@ -138,16 +141,17 @@ class Login:
         await self._open(command.user, account.display, device, digest)
         return self._logged_in(token)
 
-    def _wanted(self) -> bool:
+    def wanted(self) -> bool:
         """Whether anybody is there to hear of the login's outcome."""
         return not (self._actor.link_to_client.lost or self._actor.outbox.closed)
 
-    def _check_wanted(self) -> None:
+    def check_wanted(self) -> None:
         """Make no device whose token would reach nobody."""
-        if not self._wanted():
+        if not self.wanted():
             raise PasswordsUnwanted
 
-    def _check_guessing(self, user: str) -> None:
+    def check_guessing(self, user: str) -> None:
+        """Refuse to look at a password when too many were wrong."""
         wait_s = self._actor.environment.guesses.wait_s(user, self._actor.peer)
         if wait_s > 0:
             raise ProtocolRefusal(
@@ -169,13 +173,17 @@ class Login:
         return self._logged_in(None)
 
     async def _open(self, user: str, display: str, device: str, digest: bytes) -> None:
-        opened = await self._actor.ask("user", user, m.OpenDevice(self._actor.ref, device, digest))
-        if isinstance(opened, Refusal):
-            raise _refusal(opened)
         actor = self._actor
+        # Taken before the question: should the device end behind the answer, the lease says so.
+        lease = actor.environment.leases.take(user, device)
+        opened = await actor.ask("user", user, m.OpenDevice(actor.ref, device, digest))
+        refusal = opened if isinstance(opened, Refusal) else lease.refusal
+        if refusal is not None:
+            raise _refusal(refusal)
+        actor.lease = lease
         actor.user, actor.display, actor.device, actor.token = user, display, device, digest
         actor.link_to_client.authenticated = True
-        actor.environment.connections.logged_in(actor.ref, user)
+        actor.environment.connections.logged_in(actor.ref, user, device)
 
     def _logged_in(self, token: str | None) -> dict[str, object]:
         actor = self._actor
@@ -188,8 +196,11 @@ class Login:
 
     async def logout(self, _command: Logout) -> dict[str, object]:
         """Forget this device."""
-        answer = await self._actor.ask_user(m.DropDevice(self._actor.device))
-        if isinstance(answer, Refusal):
+        actor = self._actor
+        change = ChangeAccount(RevokeDevice(actor.device), actor.device, actor.ref)
+        answer = await actor.ask_user(change)
+        # Asked again after a crash, the first time may have worked.
+        if isinstance(answer, Refusal) and answer.code != GONE.code:
             raise _refusal(answer)
         return {}
 

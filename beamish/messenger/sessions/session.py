@@ -19,6 +19,7 @@ from beamish.messenger.accounts.passwords import PasswordsOverloaded, PasswordsU
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
+from beamish.messenger.leases import Lease
 from beamish.messenger.overload import admission
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.backlog import Backlog
@@ -72,6 +73,7 @@ class Session(Actor):
         self.display = ""
         self.device = ""
         self.token = b""
+        self.lease: Lease | None = None
         self._user_ref: Ref | None = None
         self._hints = 0
         self.login = Login(self)

@@ -7,10 +7,11 @@ gives the same ranges whenever and however often it is applied.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from beamish.messenger.streams.log_part import LogPart
-from beamish.messenger.streams.records import Record, counted_mentions, role_change
+from beamish.messenger.streams.records import Fields, Record, counted_mentions, role_change
 from beamish.messenger.users.state import Held, Range, mark_bits
 
 MAX_RANGE_RECORDS = 128
@@ -28,18 +29,24 @@ class Settings(NamedTuple):
     open: bool
 
 
-def visible_ranges(
-    user: str, conversation: str, known: Held, log: LogPart, settings: Settings
+def visible_ranges(  # noqa: PLR0917
+    user: str,
+    conversation: str,
+    known: Held,
+    log: LogPart,
+    settings: Settings,
+    refuses: Callable[[Fields], bool] = lambda _fields: False,
 ) -> list[Range]:
     """The ranges of `log` that `user` sees.
 
     `known` is what the inbox holds of the conversation; `log` begins behind the last record that
-    the inbox considered.
+    the inbox considered. A record that makes the user a member, and that `refuses` says yes to,
+    does not make the user one here.
     """
     short = log.last - log.first < MAX_RANGE_RECORDS and log.size < MAX_RANGE_BYTES
     if log.plain and short and known.role is not None:
         return [_plain_range(user, conversation, known, log, settings)]
-    scan = _Scan(user, conversation, known, settings)
+    scan = _Scan(user, conversation, known, settings, refuses)
     for record in log.records:
         scan.take(record)
     scan.close()
@@ -65,8 +72,16 @@ def _plain_range(
 class _Scan:
     """One pass over a log: the role as it changes, and the run of visible records."""
 
-    def __init__(self, user: str, conversation: str, known: Held, settings: Settings) -> None:
+    def __init__(
+        self,
+        user: str,
+        conversation: str,
+        known: Held,
+        settings: Settings,
+        refuses: Callable[[Fields], bool],
+    ) -> None:
         self.ranges: list[Range] = []
+        self._refuses = refuses
         self._user = user
         self._conversation = conversation
         self._settings = settings
@@ -80,6 +95,8 @@ class _Scan:
         """Consider the next record."""
         changed, role = role_change(record.fields, self._user)
         if changed and self._role is None and role is not None:
+            if self._refuses(record.fields):
+                return
             self.close()
             self._role, self._joined = role, record.n
         if self._role is None:

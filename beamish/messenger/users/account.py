@@ -5,11 +5,15 @@ Pure, like `state`, of which it is a part. Records, in msgpack, by `t`:
     account      display, hash (of the password), at
     password     hash
     device       device, token (sha256 of the secret), name, at
+    device_name  device, name
     device_gone  device
     seen         device, at
     profile      display, status
     subscription channel, on, since, read (record number), ordinal (of the newest post read)
     privacy      last_seen ("everyone" | "shared" | "nobody"), read_marks
+    disabled     on: nobody gets in until it is off
+    deleted      at: nobody ever gets in again; name, status, devices and settings are forgotten
+    declined     conversation, record: an invitation that its group has to be told is not taken
 
 A record that a numbered command made has besides `c`: [device, number, tag], and `at`; by these
 each command of the account's lane is carried out once, as in a conversation (`command_numbers`).
@@ -17,12 +21,17 @@ each command of the account's lane is carried out once, as in a conversation (`c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from beamish.messenger.conversations.command_numbers import CommandNumbers, Result
 
 Fields = dict[str, Any]
+
+LIVE, DISABLED, DELETED = "live", "disabled", "deleted"
+
+MAX_DECLINED = 1_024
+"""Conversations whose last declined invitation is remembered; the oldest goes first."""
 
 
 class Device(NamedTuple):
@@ -61,6 +70,13 @@ class Subscription(NamedTuple):
     ordinal: int
 
 
+class Declined(NamedTuple):
+    """An invitation that is not taken: its record, and the inbox number at which that was said."""
+
+    record: int
+    at: int
+
+
 class Account:
     """Who a user is: name to show, password, devices, and what these have commanded."""
 
@@ -68,11 +84,27 @@ class Account:
         self.display = ""
         self.status = ""
         self.password = ""
+        self.standing = LIVE
+        self.deleted_at = 0
+        """The record that ended the account."""
+        self.obliges_at = 0
+        """The newest record of which conversations have to be told."""
         self.privacy = Privacy()
         self.subscriptions: dict[str, Subscription] = {}
+        self.declined: dict[str, Declined] = {}
         self.devices: dict[str, Device] = {}
         self.numbers: dict[str, CommandNumbers] = {}
         """By device, as long as it exists."""
+
+    @property
+    def admitted(self) -> Collection[str]:
+        """The devices that may have commands carried out."""
+        return self.devices.keys() if self.standing == LIVE else ()
+
+    def declines(self, conversation: str, fields: Fields) -> bool:
+        """Whether the user does not take the membership that this record of a log gives."""
+        known = self.declined.get(conversation)
+        return self.standing == DELETED or (known is not None and fields["n"] <= known.record)
 
     def apply(self, n: int, fields: Fields) -> None:
         """Take in record `n`, one of those above, after it was committed."""
@@ -97,6 +129,10 @@ class Account:
             "hash": self.password,
             "privacy": list(self.privacy),
             "subscriptions": [[channel, *known] for channel, known in self.subscriptions.items()],
+            "standing": self.standing,
+            "deleted": self.deleted_at,
+            "obliges": self.obliges_at,
+            "declined": [[c, *known] for c, known in self.declined.items()],
             "devices": [[device, *known] for device, known in self.devices.items()],
             "numbers": [[device, *numbers.dump()] for device, numbers in self.numbers.items()],
         }
@@ -110,6 +146,10 @@ class Account:
         self.subscriptions = {
             row[0]: Subscription(*row[1:]) for row in plain.get("subscriptions", ())
         }
+        self.standing = plain.get("standing", LIVE)
+        self.deleted_at = plain.get("deleted", 0)
+        self.obliges_at = plain.get("obliges", 0)
+        self.declined = {row[0]: Declined(*row[1:]) for row in plain.get("declined", ())}
         self.numbers = {row[0]: CommandNumbers.load(row[1:]) for row in plain.get("numbers", ())}
 
     def _made(self, _n: int, fields: Fields) -> None:
@@ -120,6 +160,11 @@ class Account:
 
     def _device(self, _n: int, fields: Fields) -> None:
         self.devices[fields["device"]] = Device(fields["token"], fields["name"], fields["at"])
+
+    def _device_name(self, _n: int, fields: Fields) -> None:
+        known = self.devices.get(fields["device"])
+        if known is not None:
+            self.devices[fields["device"]] = known._replace(name=fields["name"])
 
     def _device_gone(self, _n: int, fields: Fields) -> None:
         self.devices.pop(fields["device"], None)
@@ -143,14 +188,34 @@ class Account:
         else:
             self.subscriptions.pop(fields["channel"], None)
 
+    def _disabled(self, _n: int, fields: Fields) -> None:
+        self.standing = DISABLED if fields["on"] else LIVE
+
+    def _deleted(self, n: int, _fields: Fields) -> None:
+        self.standing, self.deleted_at, self.obliges_at = DELETED, n, n
+        self.display = self.status = self.password = ""
+        self.privacy = Privacy()
+        self.devices, self.numbers, self.subscriptions = {}, {}, {}
+
+    def _declined(self, n: int, fields: Fields) -> None:
+        self.obliges_at = n
+        self.declined.pop(fields["conversation"], None)
+        self.declined[fields["conversation"]] = Declined(fields["record"], n)
+        if len(self.declined) > MAX_DECLINED:
+            del self.declined[next(iter(self.declined))]
+
 
 _APPLY: dict[str, Callable[[Account, int, Fields], None]] = {
     "account": Account._made,
     "password": Account._password,
     "device": Account._device,
+    "device_name": Account._device_name,
     "device_gone": Account._device_gone,
     "seen": Account._seen,
     "profile": Account._profile,
     "privacy": Account._privacy,
     "subscription": Account._subscription,
+    "disabled": Account._disabled,
+    "deleted": Account._deleted,
+    "declined": Account._declined,
 }

@@ -17,8 +17,8 @@ from beamish.messenger.conversations.command_numbers import (
     Result,
     refusal_of_number,
 )
-from beamish.messenger.conversations.device_check import GONE
 from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.leases import GONE
 from beamish.messenger.users.account import Fields
 from beamish.messenger.users.state import UserState
 

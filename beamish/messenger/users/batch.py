@@ -23,6 +23,7 @@ from beamish.messenger.streams.stream_writer import Proposal
 from beamish.messenger.streams.visibility import visible_ranges
 from beamish.messenger.users.account import Fields
 from beamish.messenger.users.account_actions import Written
+from beamish.messenger.users.invitations import Taken
 from beamish.messenger.users.state import (
     MAX_MARKS,
     Held,
@@ -39,7 +40,7 @@ MAX_CATCH_UP = 2_048
 MAX_RANGES_IN_ROW = 1
 """Ranges in one inbox record."""
 
-AccountChange = Callable[[UserState], "Written | Refusal"]
+Change = Callable[[UserState], "Written | Refusal"]
 Question = Callable[[UserState], object]
 Replies = list["ReplyTo[Any]"]
 
@@ -53,7 +54,7 @@ class Batch:
     __slots__ = (
         "_account_answer", "_accounts", "_base", "_considered", "_logs", "_notices", "_questions",
         "_read_replies", "_reads", "_receipt_replies", "_receipts", "_seen", "_user", "acked",
-        "committed", "marked", "with_acks",
+        "committed", "marked", "owes", "with_acks",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +73,7 @@ class Batch:
         self._base: dict[str, int] = {} if base is None else base
         self.acked = acked
         self.with_acks = True
-        self._accounts: deque[tuple[AccountChange, ReplyTo[Any] | None]] | None = accounts
+        self._accounts: deque[tuple[Change, ReplyTo[Any] | None]] | None = accounts
         self._notices: dict[str, tuple[m.Reached, Replies]] = {}
         self._receipts: dict[tuple[str, str | None], Levels] | None = None
         self._receipt_replies: Replies = []
@@ -85,6 +86,12 @@ class Batch:
         self._account_answer: object = True
         self.committed: tuple[Fields, ...] = ()
         self.marked: tuple[str, ...] = ()
+        self.owes = False
+
+    @property
+    def changes_account(self) -> bool:
+        """Whether the account may be another afterwards."""
+        return bool(self._accounts)
 
     @property
     def waiting(self) -> bool:
@@ -126,7 +133,7 @@ class Batch:
         self._reads[message.conversation] = max(known, message.upto)
         self._read_replies.append((message.conversation, reply_to))
 
-    def account(self, change: AccountChange, reply_to: ReplyTo[Any] | None) -> None:
+    def account(self, change: Change, reply_to: ReplyTo[Any] | None) -> None:
         """A change of the account; nobody is told when `reply_to` is None."""
         if self._accounts is None:
             self._accounts = deque()
@@ -170,12 +177,13 @@ class Batch:
         """The records of this batch against the committed state; None when there are none."""
         changed = self._decide_account(state) if self._accounts else NOTHING_WRITTEN
         rows: list[Fields] = list(changed.records)
-        ranges = self._decide_ranges(state) if self._notices else []
+        ranges, declined = self._decide_ranges(state) if self._notices else ([], [])
+        rows += declined
         rows += [
             {"t": "ranges", "r": ranges[at : at + MAX_RANGES_IN_ROW]}
             for at in range(0, len(ranges), MAX_RANGES_IN_ROW)
         ]
-        pending = changed.owes
+        pending = changed.owes or bool(declined)
         acked = self.acked if self.with_acks or self._reads else 0
         if acked > state.acked or self._reads:
             marks = state.propose_marks(acked, self._reads or {}, ranges, self._seen)
@@ -186,6 +194,7 @@ class Batch:
         if self._receipts:
             rows += self._decide_receipts(state, self._receipts)
         self.committed = tuple(rows)
+        self.owes = pending
         if not rows:
             return None
         return Proposal(tuple([bytes(msgpack.packb(row)) for row in rows]), pending)
@@ -207,8 +216,9 @@ class Batch:
         parts = (items[at : at + MAX_MARKS] for at in range(0, len(items), MAX_MARKS))
         return [row for part in parts if (row := state.propose_receipts(part)) is not None]
 
-    def _decide_ranges(self, state: UserState) -> list[Range]:
+    def _decide_ranges(self, state: UserState) -> tuple[list[Range], list[Fields]]:
         ranges: list[Range] = []
+        declined: list[Fields] = []
         for conversation, (notice, _) in self._notices.items():
             known = state.conversations.get(conversation) or _NOTHING
             log = self._logs[conversation]
@@ -216,7 +226,11 @@ class Batch:
                 log = log.behind(known.held)
             considered = max(known.held, notice.settled, self._base.get(conversation, 0))
             if log is not None:
-                found = visible_ranges(self._user, conversation, known, log, notice.settings)
+                taken = Taken(state.account, conversation)
+                found = visible_ranges(
+                    self._user, conversation, known, log, notice.settings, taken.refuses
+                )
+                declined += taken.records()
                 considered = log.last
                 if found:
                     self._base.pop(conversation, None)
@@ -224,7 +238,7 @@ class Batch:
                 else:
                     self._base[conversation] = considered
             self._considered[conversation] = considered
-        return ranges
+        return ranges, declined
 
     # -- answering ---------------------------------------------------------------------------------
 

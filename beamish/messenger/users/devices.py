@@ -6,14 +6,16 @@ turns out to have been behind, so it looks at nothing but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
 from beamish.messenger.conversations.refusal import Refusal
-from beamish.messenger.users.account import Account, Fields
+from beamish.messenger.users.account import DISABLED, Account, Fields
 from beamish.messenger.users.account_actions import Written
 from beamish.messenger.users.state import UserState
+
+NOT_NOW = Refusal("forbidden", "this account is disabled: ask whoever runs this node")
 
 
 def registration(state: UserState, message: m.Register, now: int) -> Written | Refusal:
@@ -31,6 +33,8 @@ def new_device(
     account: Account, message: m.AddDevice, connected: Collection[str], most: int, now: int
 ) -> Written | Refusal:
     """One more device after a login; beyond `most` others go, those `connected` last."""
+    if account.standing == DISABLED:
+        return NOT_NOW
     if account.password != message.password:
         return Refusal("bad_credentials", "the password was changed meanwhile: log in again")
     if message.device in account.devices:
@@ -38,10 +42,18 @@ def new_device(
     return Written([*_without_room(account, connected, most), _device(message, now)])
 
 
-def without(account: Account, device: str) -> Written:
-    """The end of one device."""
-    known = device in account.devices
-    return Written([{"t": "device_gone", "device": device}] if known else [])
+def expired(account: Account, connected: Collection[str], since: int) -> list[str]:
+    """Devices that were not used since `since`, ms UTC, and are not connected."""
+    return [
+        device
+        for device, known in account.devices.items()
+        if known.used < since and device not in connected
+    ]
+
+
+def ended(devices: Iterable[str]) -> list[Fields]:
+    """The end of these devices."""
+    return [{"t": "device_gone", "device": device} for device in devices]
 
 
 def _without_room(account: Account, connected: Collection[str], most: int) -> list[Fields]:
@@ -54,7 +66,7 @@ def _without_room(account: Account, connected: Collection[str], most: int) -> li
         return []
     devices = account.devices
     order = sorted(devices, key=lambda device: (device in connected, devices[device].used))
-    return [{"t": "device_gone", "device": device} for device in order[:over]]
+    return ended(order[:over])
 
 
 def _device(message: m.Register | m.AddDevice, now: int) -> Fields:

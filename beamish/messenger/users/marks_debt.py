@@ -1,8 +1,9 @@
 """The marks that a user owes to others: told until confirmed, at most once a second each.
 
-A user's stream is pending while somebody who is concerned may not know the levels in it: the other
-user of a direct conversation, or the conversation itself when it is a group. What is owed follows
-from the stream (conversations marked after the settled number), so a new activation owes the same.
+A user's stream is pending, besides what `obligations` holds, while somebody who is concerned may
+not know the levels in it: the other user of a direct conversation, or the conversation itself when
+it is a group. What is owed follows from the stream (conversations marked after the settled number),
+so a new activation owes the same.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ class MarksDebt:
     def busy(self) -> bool:
         """Whether anything is owed."""
         return bool(self._owed)
+
+    @property
+    def owed_from(self) -> int | None:
+        """The inbox number of the oldest record of which somebody has to be told."""
+        state = self._actor.state
+        return min((state.conversation(c).marked_at for c in self._owed), default=None)
 
     def load(self) -> None:
         """Owe what the stream says."""
@@ -106,12 +113,6 @@ class MarksDebt:
             self._want_turn(self._not_before[conversation])
         elif self._actor.state.conversation(conversation).marked_at == marked_at:
             self._owed.pop(conversation, None)
-            self._settle()
+            self._actor.settle()
         else:
             self._want_turn(self._not_before.get(conversation, 0.0))
-
-    def _settle(self) -> None:
-        state = self._actor.state
-        owed_from = min((state.conversation(c).marked_at for c in self._owed), default=None)
-        upto = self._actor.last_marks if owed_from is None else owed_from - 1
-        self._actor.writer.settle(upto)

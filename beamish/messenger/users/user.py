@@ -14,9 +14,8 @@ from typing import Any
 
 import trio
 
-from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
+from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, ReplyTo, on
 from beamish.messenger import messages as m
-from beamish.messenger.accounts.tokens import same
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.refusal import Refusal
@@ -26,19 +25,19 @@ from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.watcher import Watcher
 from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.messenger.streams.stream_writer import StreamWriter
-from beamish.messenger.users.account_actions import AccountCommand, Written, decide
-from beamish.messenger.users.batch import AccountChange, Batch
-from beamish.messenger.users.devices import new_device, registration, without
+from beamish.messenger.users.account_actions import AccountCommand
+from beamish.messenger.users.account_changes import ChangeAccount
+from beamish.messenger.users.account_desk import AccountDesk
+from beamish.messenger.users.batch import Batch, Change
+from beamish.messenger.users.invitations import invitable
 from beamish.messenger.users.marks_debt import MarksDebt
+from beamish.messenger.users.obligations import Obligations
 from beamish.messenger.users.rows import snapshot_page
 from beamish.messenger.users.state import Levels, UserState
 from beamish.messenger.users.subscriptions import raised
 
 ACK_INTERVAL_S = 1.0
 """Least seconds between two appends that only raise delivered marks."""
-
-SEEN_STEP_MS = 24 * 3_600_000
-"""Milliseconds after which it is written down again that a device is in use."""
 
 LARGE_ACK_INTERVAL_S = 5.0
 """The same when all conversations concerned are large groups."""
@@ -79,10 +78,13 @@ class User(Actor):
             keep=settings.limits.inbox,
             obligation=True,
         )
-        self.last_marks = 0
+        self.last_owed = 0
+        """The newest inbox record of which somebody else has to hear."""
         self._next = Batch(user, 0)
         self._large: dict[str, None] = {}
         self._debt = MarksDebt(self)
+        self._obligations = Obligations(self)
+        self._desk = AccountDesk(self)
         self._batch_wanted = False
         self._next_ack_at = 0.0
         self._ack_timer = False
@@ -100,8 +102,11 @@ class User(Actor):
     async def load(self, _message: _Load) -> None:
         """Read the stream; take up what is owed."""
         await self.writer.load_patiently(self.sleep)
-        self.last_marks = self.state.version
+        self.last_owed = self.state.version
         self._debt.load()
+        self._obligations.load(self.writer.settled)
+        self._desk.fence()
+        self.settle()
         self.send_after(self.environment.settings.idle_s, _Idle())
 
     @property
@@ -114,11 +119,16 @@ class User(Actor):
         """The stream is pending in the journal; what is owed is known since the load."""
         self.writer.settle_again()
 
+    def settle(self) -> None:
+        """Settle the stream as far as nobody has to be told of it any more."""
+        owed = [n for n in (self._debt.owed_from, self._obligations.owed_from) if n is not None]
+        self.writer.settle(min(owed) - 1 if owed else self.last_owed)
+
     @on(_Idle)
     def idle(self, _message: _Idle) -> None:
         """Leave memory when nobody is connected and nothing is owed."""
-        owing = self._sessions or self._devices or self._next.waiting or self._debt.busy
-        if self._busy_since_look or owing:
+        owing = self._debt.busy or self._obligations.busy or self._next.waiting
+        if self._busy_since_look or owing or self._sessions or self._devices:
             self._busy_since_look = False
             self.send_after(self.environment.settings.idle_s, _Idle())
         else:
@@ -126,14 +136,22 @@ class User(Actor):
 
     @on(Answer)
     def answered(self, answer: Answer) -> None:
-        """Somebody took in our marks, or did not."""
+        """Somebody took in what we owe, or did not."""
         tag: Any = answer.tag
-        self._debt.answered(tag[1], answer)
+        if tag[0] == "duty":
+            self._obligations.answered(tag[1], answer)
+        else:
+            self._debt.answered(tag[1], answer)
 
     @on(m.DebtTurn)
     async def debt_turn(self, _message: m.DebtTurn) -> None:
         """Tell the marks that are owed."""
         await self._debt.turn()
+
+    @on(m.DutiesTurn)
+    async def duties_turn(self, _message: m.DutiesTurn) -> None:
+        """Have conversations meet what is owed."""
+        await self._obligations.turn()
 
     # -- what goes into the next append ----------------------------------------------------------
 
@@ -169,45 +187,47 @@ class User(Actor):
         self._next.acked = max(self._next.acked, message.number)
         self._look_at_acks()
 
+    # -- the account -------------------------------------------------------------------------------
+
     @on(m.Register)
     def register(self, message: m.Register) -> NoReply | bool | Refusal:
         """Create the account."""
-        now = self.environment.now_ms()
-        return self._account(lambda state: registration(state, message, now))
+        return self.change_account(self._desk.register(message), self.reply_to())
 
     @on(m.AddDevice)
     def add_device(self, message: m.AddDevice) -> NoReply | bool | Refusal:
         """Add a device after a login."""
-        now, most = self.environment.now_ms(), self.environment.settings.limits.devices
-        return self._account(
-            lambda state: new_device(state.account, message, self._devices, most, now)
-        )
+        return self.change_account(self._desk.add_device(message), self.reply_to())
 
-    @on(m.DropDevice)
-    def drop_device(self, message: m.DropDevice) -> NoReply | bool | Refusal:
-        """Forget a device."""
-        return self._account(lambda state: without(state.account, message.device))
+    @on(ChangeAccount)
+    def account_change(self, message: ChangeAccount) -> NoReply | object:
+        """Any other change of the account."""
+        return self.change_account(self._desk.change(message), self.reply_to())
 
     @on(AccountCommand)
     def account_command(self, command: AccountCommand) -> NoReply | Result | Refusal:
         """A numbered command of the account's lane."""
         self.environment.faults.passing("user", "before handling")
-        now = self.environment.now_ms()
-        return self._account(lambda state: decide(state, command, now))
+        return self.change_account(self._desk.command(command), self.reply_to())
+
+    def change_account(self, change: Change, reply_to: ReplyTo[Any] | None) -> NoReply:
+        """Have an account change decided with one of the next appends."""
+        self._next.account(change, reply_to)
+        return self._later()
 
     @on(m.AccountOf)
     def account_of(self, _message: m.AccountOf) -> NoReply | m.Account | None:
         """The account, after a look at the journal."""
-
-        def look(state: UserState) -> m.Account | None:
-            if not state.exists:
-                return None
-            account = state.account
-            tokens = {device: known.token for device, known in account.devices.items()}
-            return m.Account(account.display, account.password, tokens)
-
-        self._next.question(look, self.reply_to())
+        self._next.question(self._desk.account_of, self.reply_to())
         return self._later()
+
+    @on(m.MayInvite)
+    def may_invite(self, message: m.MayInvite) -> NoReply | str | Refusal:
+        """Whether somebody may make the user a member, after a look at the journal."""
+        self._next.question(lambda state: invitable(state, message.by), self.reply_to())
+        return self._later()
+
+    # -- questions ---------------------------------------------------------------------------------
 
     @on(m.InboxPage)
     def inbox_page(self, message: m.InboxPage) -> NoReply | m.Page:
@@ -229,7 +249,7 @@ class User(Actor):
     @on(c.ReadChannel)
     def read_channel(self, message: c.ReadChannel) -> NoReply | tuple[int, int] | Refusal:
         """The user has read a channel up to here."""
-        return self._account(lambda state: raised(state, message))
+        return self.change_account(lambda state: raised(state, message), self.reply_to())
 
     @on(m.LevelsOf)
     def levels_of(self, message: m.LevelsOf) -> NoReply | Levels:
@@ -241,20 +261,6 @@ class User(Actor):
 
         self._next.question(look, self.reply_to())
         return self._later()
-
-    def _account(self, change: AccountChange) -> NoReply:
-        self._next.account(change, self.reply_to())
-        return self._later()
-
-    def _note_use(self, device: str, used: int) -> None:
-        """Write down, not more than once a day, that a device is in use."""
-        now = self.environment.now_ms()
-        if now - used >= SEEN_STEP_MS:
-            seen = {"t": "seen", "device": device, "at": now}
-            self._next.account(
-                lambda state: Written([seen] if device in state.account.devices else []), None
-            )
-            self._later()
 
     # -- batches ---------------------------------------------------------------------------------
 
@@ -297,12 +303,16 @@ class User(Actor):
             refused = await self.writer.commit(lambda: batch.decide(state))
         except JournalUnavailable as unavailable:
             refused = unavailable.refused
+        if batch.changes_account:
+            self._desk.fence()
+            self._desk.told()
         if refused is not None:
             batch.reply_refused(refusal_of(refused))
             self._next_ack_at = max(self._next_ack_at, trio.current_time() + ACK_INTERVAL_S)
             self._go_on()
             return
         if state.version > before:
+            self._owed(batch)
             self._marked([c for c in batch.marked if state.conversation(c).marked_at > before])
             self._hint(batch)
         self.environment.faults.passing("user", "between append and reply")
@@ -318,6 +328,14 @@ class User(Actor):
             self._later()
         self._look_at_acks()
 
+    def _owed(self, batch: Batch) -> None:
+        """Somebody else may have to hear of what was written."""
+        obliges = self._obligations.look()
+        if obliges or batch.owes or batch.marked:
+            self.last_owed = self.state.version
+        if obliges and not self._obligations.busy:
+            self.settle()
+
     def _marked(self, marked: list[str]) -> None:
         """Marks rose: tell those whom it concerns, and let the next acknowledgements wait."""
         if not marked:
@@ -325,24 +343,16 @@ class User(Actor):
         large = all(conversation in self._large for conversation in marked)
         pause = LARGE_ACK_INTERVAL_S if large else ACK_INTERVAL_S
         self._next_ack_at = trio.current_time() + pause
-        self.last_marks = self.state.version
         for conversation in marked:
             self._debt.owe(conversation)
 
     def _hint(self, batch: Batch) -> None:
         rows = batch.committed
-        if any(row["t"] == "profile" for row in rows):
-            self.environment.profiles.put(self.user, self.state.account.display)
         if self._sessions:
             hint = m.NewInbox(self.state.version - len(rows) + 1, rows, batch.logs())
             for session, watcher in self._sessions.items():
                 if session.is_alive() and watcher.may_hint():
                     session.cast(hint)
-        for row in rows:
-            if row["t"] == "device_gone":
-                revoked = self._devices.pop(row["device"], None)
-                if revoked is not None:
-                    revoked.cast(m.Revoked())
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -351,9 +361,9 @@ class User(Actor):
         """A session presents a token."""
 
         def opened(state: UserState) -> bool | Refusal:
-            known = state.account.devices.get(message.device)
-            if known is None or not same(known.token, message.token):
-                return Refusal("bad_credentials", "the token is not valid: log in again")
+            opened = self._desk.opened(state, message)
+            if isinstance(opened, Refusal):
+                return opened
             older = self._devices.get(message.device)
             if older is not None and older != message.session:
                 older.cast(m.Replaced())
@@ -361,7 +371,6 @@ class User(Actor):
             if older != message.session:
                 self._devices[message.device] = message.session
                 self.monitor(message.session)
-            self._note_use(message.device, known.used)
             return True
 
         self._next.question(opened, self.reply_to())

@@ -14,6 +14,7 @@ from beamish.protocol.codec import Item
 from beamish.protocol.commands import (
     account,
     channels,
+    devices,
     groups,
     inbox,
     login,
@@ -32,7 +33,18 @@ VERSIONS = (1,)
 
 COMMANDS: dict[str, type[Command]] = {
     kind.name: kind
-    for module in (account, channels, groups, inbox, login, membership, messages, people, reading)
+    for module in (
+        account,
+        channels,
+        devices,
+        groups,
+        inbox,
+        login,
+        membership,
+        messages,
+        people,
+        reading,
+    )
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Command) and hasattr(kind, "name")
 }

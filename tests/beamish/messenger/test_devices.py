@@ -13,7 +13,7 @@ from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.device_check import DEVICES_UNASKED
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
-from beamish.messenger.users import user as user_module
+from beamish.messenger.users import account_desk
 from beamish.messenger.users.state import UserState
 from beamish.protocol import Limits
 from tests.beamish.messenger.talker import Talker
@@ -45,7 +45,7 @@ async def works(world, talker):
 async def test_a_login_beyond_the_limit_ends_the_device_that_was_away_for_longest(
     make_world, autojump_clock, monkeypatch
 ):
-    monkeypatch.setattr(user_module, "SEEN_STEP_MS", 60_000)
+    monkeypatch.setattr(account_desk, "SEEN_STEP_MS", 60_000)
     async with make_world() as world, world.running(limits=Limits(devices=3)):
         first = await world.talker("alice")
         await leave(first)

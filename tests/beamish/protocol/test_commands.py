@@ -33,6 +33,9 @@ NUMBERED = {"number": 1, "tag": "Zk3v9QpL0aXw"}
 IN_GROUP = {"conversation": GROUP, **NUMBERED}
 ON_ACCOUNT = {"conversation": "@", **NUMBERED}
 
+ATTRIBUTES = {("fetch", "from"): "start", ("name_device", "name"): "shown"}
+"""Fields that are called otherwise in Python."""
+
 PROPER = [
     {"command": "hello", "versions": [1]},
     {"command": "hello", "versions": [1, 2], "client": "example/1"},
@@ -102,6 +105,14 @@ PROPER = [
     {"command": "subscribe", "target": CHANNEL, "link": "s" * 22, **ON_ACCOUNT},
     {"command": "unsubscribe", "target": CHANNEL, **ON_ACCOUNT},
     {"command": "follow", "channels": []},
+    {"command": "devices"},
+    {"command": "name_device", "device": "abc_DEF-123", "name": "phone"},
+    {"command": "revoke_device", "device": "abc_DEF-123"},
+    {"command": "logout_everywhere"},
+    {"command": "logout_everywhere", "except_this": False},
+    {"command": "set_password", "old": "correct horse", "new": "battery staple"},
+    {"command": "set_password", "old": "x" * 8, "new": "y" * 8, "logout_others": False},
+    {"command": "delete_account", "password": "correct horse"},
     {"command": "read", "conversation": GROUP, "upto": 3},
     {"command": "history", "conversation": GROUP},
     {"command": "history", "conversation": GROUP, "before": 9, "limit": 200},
@@ -118,7 +129,7 @@ def test_a_proper_command_becomes_a_value_with_its_fields(item):
     assert command.id == 7
     for field, given_value in item.items():
         if field != "command":
-            held = getattr(command, "start" if field == "from" else field)
+            held = getattr(command, ATTRIBUTES.get((item["command"], field), field))
             assert held == (tuple(given_value) if isinstance(given_value, list) else given_value)
 
 
@@ -172,7 +183,7 @@ def test_a_mistyped_field_is_refused_and_named_or_absent_or_of_the_right_type(it
             if command.code is ErrorCode.BAD_REQUEST:
                 assert command.details["field"] == field
         else:
-            held = getattr(command, "start" if field == "from" else field)
+            held = getattr(command, ATTRIBUTES.get((item["command"], field), field))
             if wrong is None:
                 left_out = {name: value for name, value in item.items() if name != field}
                 assert command == parse(left_out)

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CreateGroup(Action):
-    """Create this group; `members` are `(user, display)` without the creator."""
+    """Create this group; `members` are `(user, display)` without the creator.
+
+    `barred` is why some of them cannot be members, found out beforehand.
+    """
 
     title: str
     open: bool
     display: str
     members: tuple[tuple[str, str], ...]
+    barred: Refusal | None = None
 
     @property
     def weight(self) -> int:
@@ -42,7 +46,7 @@ class CreateGroup(Action):
         """Once, and within the cap."""
         if draft.version:
             return Refusal("exists", f"the group {draft.conversation} exists already")
-        return full(draft) if len(self.members) + 1 > draft.member_cap else None
+        return full(draft) if len(self.members) + 1 > draft.member_cap else self.barred
 
     def record(self, draft: Draft, user: str) -> Fields:
         """The creation, with its maker as the owner."""
@@ -53,10 +57,11 @@ class CreateGroup(Action):
 
 @dataclass(frozen=True, slots=True)
 class Invite(Action):
-    """Make `user` a member."""
+    """Make `user` a member; `barred` is why the user cannot be one, found out beforehand."""
 
     user: str
     display: str
+    barred: Refusal | None = None
 
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
         """Whoever has the right to; nobody invites who is banned."""
@@ -70,7 +75,7 @@ class Invite(Action):
             return Refusal("exists", f"{self.user} is a member of this group already")
         if self.user in draft.bans:
             return Refusal("forbidden", f"{self.user} is banned from this group")
-        return full(draft) if len(draft.members) >= draft.member_cap else None
+        return full(draft) if len(draft.members) >= draft.member_cap else self.barred
 
     def record(self, draft: Draft, user: str) -> Fields:
         """The invitation, which is the membership."""

@@ -52,13 +52,18 @@ class SendText(Action):
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
         """Members write; the first message makes a direct conversation."""
         if not draft.kind:
-            return nothing_there(draft, user) or self._unknown_reply()
+            return nothing_there(draft, user) or self._nobody() or self._unknown_reply()
         member = member_or_refusal(draft, user)
         if isinstance(member, Refusal):
             return member
         if self.reply is not None and visible_message(draft, member, self.reply) is None:
             return self._unknown_reply()
         return lacks(draft, member, "post") or too_fast(draft, user, member)
+
+    def _nobody(self) -> Refusal | None:
+        """Why nobody begins to write to a deleted account, which shows no name."""
+        gone = [user for user, shown in self.displays if not shown]
+        return Refusal("not_found", f"there is no user {gone[0]}") if gone else None
 
     def _unknown_reply(self) -> Refusal | None:
         return None if self.reply is None else no_message(self.reply)

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from beamish.messenger.sessions.handlers import account, channels, inbox, numbered, people, reading
+from beamish.messenger.sessions.handlers import (
+    account,
+    channels,
+    devices,
+    inbox,
+    numbered,
+    people,
+    reading,
+)
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers
 
 if TYPE_CHECKING:
@@ -20,6 +28,7 @@ _TABLE: dict[type[Command], tuple[type[Handlers], Handler]] = {
     for group, handlers in (
         (account.AccountHandlers, account.HANDLERS),
         (channels.ChannelHandlers, channels.HANDLERS),
+        (devices.DeviceHandlers, devices.HANDLERS),
         (inbox.InboxHandlers, inbox.HANDLERS),
         (numbered.NumberedHandlers, numbered.HANDLERS),
         (people.PeopleHandlers, people.HANDLERS),

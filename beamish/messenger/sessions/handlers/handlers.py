@@ -43,7 +43,9 @@ class Handlers:
     async def _put_on_lane(self, command: p.Numbered, conversation: str, action: Action) -> None:
         """Send an action to its conversation; the command is answered when that answers."""
         actor, now = self._actor, trio.current_time()
-        numbered = Numbered(actor.user, actor.device, command.number, command.tag, action, now)
+        numbered = Numbered(
+            actor.user, actor.device, command.number, command.tag, action, now, actor.lease
+        )
         await actor.lanes.send(command.id, conversation, numbered)
 
     async def _display_of(self, user: str) -> str:
@@ -56,6 +58,14 @@ class Handlers:
             raise p.Refusal("not_found", f"there is no user {user}")
         self._actor.environment.profiles.put(user, account.display)
         return account.display
+
+    async def _invited(self, user: str) -> tuple[str, Refusal | None]:
+        """The name to show of somebody who is to be a member; or why that cannot be.
+
+        That is for the conversation to say, which looks first whether the command is known.
+        """
+        answer = await self._actor.ask("user", user, m.MayInvite(self._actor.user))
+        return ("", answer) if isinstance(answer, Refusal) else (answer, None)
 
 
 def check_id(conversation: str) -> None:

@@ -47,10 +47,12 @@ class NumberedHandlers(Handlers):
         actor = self._actor
         if actor.user in command.members:
             raise p.Refusal("bad_request", "you are a member anyway: leave yourself out")
-        members = tuple([(user, await self._display_of(user)) for user in command.members])
+        found = [(user, *await self._invited(user)) for user in command.members]
+        members = tuple([(user, display) for user, display, _ in found])
+        barred = next((refusal for _, _, refusal in found if refusal is not None), None)
         conversation = group_id(actor.user, actor.device, command.tag)
         display = await self._display_of(actor.user)
-        action = CreateGroup(command.title, command.open, display, members)
+        action = CreateGroup(command.title, command.open, display, members, barred)
         await self._put_on_lane(command, conversation, action)
 
     async def send(self, command: p.Send) -> Action:
@@ -68,7 +70,7 @@ class NumberedHandlers(Handlers):
 
     async def invite(self, command: p.Invite) -> Action:
         """A new member."""
-        return Invite(command.user, await self._display_of(command.user))
+        return Invite(command.user, *await self._invited(command.user))
 
     async def join(self, command: p.Join) -> Action:
         """Membership of an open group."""
