@@ -1,6 +1,7 @@
 /** The start of the page: one tab is the device; its state decides which view is shown. */
 
 import { Engine } from "./engine.js";
+import { keepForOffline } from "./offline.js";
 import { randomTag } from "./protocol.js";
 import { openStore } from "./store.js";
 import { Tabs } from "./tabs.js";
@@ -59,6 +60,7 @@ class App {
     // Ask the browser not to clear the store when space is short; it may say no.
     navigator.storage?.persist?.().catch(() => {});
     await this.engine.start();
+    keepForOffline();
   }
 
   #onNews(news) {

@@ -3,30 +3,46 @@
  *
  * Pure: every function takes a row and returns a new one. A row holds
  *
- * - `id`, `kind` ("direct" | "group"), `title`, `open`, `peer` (of a direct one), `role` (null: no member);
- * - `applied`, the newest record told by the inbox; `at`, its time; `ordinal`, of the newest message;
+ * - `id`, `kind` ("direct" | "group" | "channel"), `title`, `open`, `peer` (of a direct one), `role` (null: no
+ *   member); `description`, `permissions`, `slowMode`, `count`, and for those who may know `bans` and `links`;
+ * - `applied`, the newest record told by the inbox; `at`, the time of what was shown last; `ordinal`, of the newest
+ *   message;
  * - `floor`: every visible record n with `floor` <= n <= `applied` is in the store (1: all there are);
- * - `delivered`, `read`: own marks; `confirmed`: the read mark as the node knows it; `unread`;
+ * - `delivered`, `read`: own marks; `confirmed`: the read mark as the node knows it; `unread`, and `mentions`, how
+ *   many of these mention oneself; `foreseen`: deletions whose message came deleted already;
  * - `receipts`: by user, or "" for all others together: `{delivered, read}`;
  * - `members` (null: unknown) by user: `{role, joined}`, as of record `version`;
+ * - `mutedUntil`, `archived`, `pinned`: how the user's devices show it; `isBlocked`: the peer is blocked;
+ * - of a channel: `subscribed`, `since`, `readOrdinal`, the ordinal of the newest post read, and its `epoch`;
  * - `preview`: the newest shown record, shortened; `next`: the number of the next command here.
  *
  * Marks, receipts and unread counts are levels: the greatest wins, repeating them changes nothing.
  */
 
-import { peerOf } from "./protocol.js";
+import { applyMembership } from "./membership.js";
+import { isChannelId, peerOf } from "./protocol.js";
+import { isDeleted, isNewer, isNews, isShown, mentionsUser, revOf } from "./records.js";
 
 const PREVIEW_LETTERS = 160;
+/** Bound of `foreseen`; the oldest are forgotten, and the next marks item tells the true count. */
+const MOST_FORESEEN = 256;
 
 export function newConversation(id, me) {
   const peer = peerOf(id, me);
+  const kind = peer === null ? "group" : "direct";
   return {
     id,
-    kind: peer === null ? "group" : "direct",
+    kind: isChannelId(id) ? "channel" : kind,
     title: null,
+    description: "",
     open: false,
     peer,
     role: peer === null ? null : "member",
+    permissions: null,
+    slowMode: 0,
+    count: null,
+    bans: null,
+    links: null,
     applied: 0,
     at: 0,
     ordinal: 0,
@@ -35,38 +51,66 @@ export function newConversation(id, me) {
     read: 0,
     confirmed: 0,
     unread: 0,
+    mentions: 0,
+    foreseen: [],
     receipts: {},
     members: null,
     version: 0,
+    mutedUntil: 0,
+    archived: false,
+    pinned: false,
+    isBlocked: false,
+    subscribed: false,
+    since: 0,
+    readOrdinal: 0,
+    epoch: null,
     preview: null,
     next: 1,
   };
 }
 
-/** Whether people see the record as something said or done. Unknown types are kept but not shown. */
-export function isShown(record, kind) {
-  if (record.type === "create") {
-    return kind === "group";
-  }
-  return ["message", "invite", "join", "leave", "remove", "role"].includes(record.type);
+/** A row as an earlier version of the page stored it. */
+export function upgraded(row, me) {
+  return { ...newConversation(row.id, me), ...row };
 }
 
-/** Take in a record that the inbox tells; of one told before nothing is counted twice. */
+/** Take in what a `records` item, or a channel, tells: new records, and the present content of earlier ones. */
+export function applyRecords(row, { records = [], amended = [] }, me) {
+  const told = records.reduce((next, record) => applyRecord(next, record, me), row);
+  const settled = records
+    .filter(({ type, n }) => type === "delete" && n > row.applied)
+    .reduce((next, touch) => applyDeletion(next, touch, amended, me), told);
+  return withUnreadPosts(amended.reduce(withPreview, settled));
+}
+
+/** Take in a record that is told; of one told before nothing is counted twice. */
 export function applyRecord(row, record, me) {
   const known = row.version < record.n ? applyMembership(row, record, me) : row;
   const next = withPreview(known, record);
   if (record.n <= row.applied) {
     return next;
   }
-  const isNews = record.type === "message" && record.by !== me && record.n > row.read;
+  const counts = isNews(record, me, row.read);
+  const isForeseen = isDeleted(record) && record.by !== me && record.n > row.read;
   return {
     ...next,
     floor: row.applied === 0 && !isEntry(record, me) ? record.n : row.floor,
     applied: record.n,
-    at: Math.max(next.at, record.at),
     ordinal: Math.max(next.ordinal, record.ordinal ?? 0),
-    unread: next.unread + (isNews ? 1 : 0),
+    unread: next.unread + (counts ? 1 : 0),
+    mentions: next.mentions + (counts && mentionsUser(record, me) ? 1 : 0),
+    foreseen: isForeseen ? [...next.foreseen, record.deleted].slice(-MOST_FORESEEN) : next.foreseen,
   };
+}
+
+/** A message counted as unread is deleted; how many mentions were, the node tells by a marks item. */
+function applyDeletion(row, touch, amended, me) {
+  if (row.foreseen.includes(touch.n)) {
+    return { ...row, foreseen: row.foreseen.filter((n) => n !== touch.n) };
+  }
+  const gone = amended.find(({ n }) => n === touch.target);
+  const counted = gone !== undefined && gone.by !== me && gone.n > row.read && row.unread > 0;
+  return counted ? { ...row, unread: row.unread - 1, mentions: Math.min(row.mentions, row.unread - 1) } : row;
 }
 
 /** Whether nothing before the record can be visible: it brings `me` into the conversation. */
@@ -81,128 +125,40 @@ export function isComplete(row) {
 
 /** Make the record the preview when it is newer than the present one and is shown at all. */
 export function withPreview(row, record) {
-  if (!isShown(record, row.kind) || (row.preview !== null && record.n <= row.preview.n)) {
+  const { preview } = row;
+  const isOlder = preview !== null && (record.n < preview.n || (record.n === preview.n && !isNewer(record, preview)));
+  if (!isShown(record, row.kind) || isOlder) {
     return row;
   }
-  const { n, type, by, at } = record;
-  const preview = { n, type, by, at };
-  for (const field of ["user", "role", "title"]) {
+  const fresh = { n: record.n, type: record.type, by: record.by, at: record.at, rev: revOf(record) };
+  for (const field of PREVIEW_FIELDS) {
     if (record[field] !== undefined) {
-      preview[field] = record[field];
+      fresh[field] = record[field];
     }
   }
   if (typeof record.text === "string") {
-    preview.text = Array.from(record.text.slice(0, 2 * PREVIEW_LETTERS))
+    fresh.text = Array.from(record.text.slice(0, 2 * PREVIEW_LETTERS))
       .slice(0, PREVIEW_LETTERS)
       .join("");
   }
-  return { ...row, preview, at: Math.max(row.at, at) };
+  return { ...row, preview: fresh, at: Math.max(row.at, record.at) };
 }
 
-/** The names to show that a record tells, as `{user, display}`. */
-export function namesIn(record) {
-  switch (record.type) {
-    case "create":
-      return (record.members ?? []).map(([user, display]) => ({ user, display }));
-    case "invite":
-      return [{ user: record.user, display: record.display }];
-    case "join":
-      return [{ user: record.by, display: record.display }];
-    default:
-      return [];
-  }
-}
-
-function applyMembership(row, record, me) {
-  switch (record.type) {
-    case "create":
-      return created(row, record, me);
-    case "join":
-      return joined(row, record.by, record, me);
-    case "invite":
-      return joined(row, record.user, record, me);
-    case "leave":
-      return left(row, record.by, record, me);
-    case "remove":
-      return left(row, record.user, record, me);
-    case "role":
-      return roleChanged(row, record, me);
-    default:
-      return row;
-  }
-}
-
-function created(row, record, me) {
-  if (row.kind === "direct") {
-    return row;
-  }
-  const members = {};
-  for (const [user, , role] of record.members ?? []) {
-    members[user] = { role, joined: record.n };
-  }
-  const role = members[me]?.role ?? row.role;
-  return { ...row, title: record.title, open: Boolean(record.open), role, members, version: record.n };
-}
-
-function joined(row, user, record, me) {
-  const changed = { ...row, version: Math.max(row.version, record.n) };
-  if (user === me) {
-    // Who came and went while one was outside was not told: to be asked for.
-    return { ...changed, role: "member", members: null };
-  }
-  if (row.members !== null) {
-    changed.members = { ...row.members, [user]: { role: "member", joined: record.n } };
-  }
-  return changed;
-}
-
-function left(row, user, record, me) {
-  const changed = { ...row, version: Math.max(row.version, record.n) };
-  if (row.members !== null) {
-    changed.members = { ...row.members };
-    delete changed.members[user];
-  }
-  if (user === me) {
-    changed.role = null;
-  }
-  return record.owner === undefined || record.owner === null
-    ? changed
-    : withRole(changed, record.owner, "owner", me);
-}
-
-function roleChanged(row, record, me) {
-  const changed = { ...row, version: Math.max(row.version, record.n) };
-  const before = record.role === "owner" ? withRole(changed, record.by, "admin", me) : changed;
-  return withRole(before, record.user, record.role, me);
-}
-
-function withRole(row, user, role, me) {
-  const changed = { ...row };
-  if (row.members?.[user] !== undefined) {
-    changed.members = { ...row.members, [user]: { ...row.members[user], role } };
-  }
-  if (user === me && row.role !== null) {
-    changed.role = role;
-  }
-  return changed;
-}
-
-/** Take in the answer of `conversation`: it holds up to record `version`. */
-export function applyDescription(row, answer, me) {
-  if (answer.version < row.version) {
-    return row;
-  }
-  const members = {};
-  for (const { user, role, joined: since } of answer.members ?? []) {
-    members[user] = { role, joined: since };
-  }
-  const { kind, title, open, version } = answer;
-  const isInside = kind === "direct" || members[me] !== undefined;
-  const role = kind === "direct" ? "member" : (members[me]?.role ?? null);
-  const known = { kind, title: title || null, open: Boolean(open), version, role };
-  // An open group shows itself to strangers, but not its members.
-  return { ...row, ...known, members: isInside ? members : null };
-}
+const PREVIEW_FIELDS = [
+  "user",
+  "role",
+  "title",
+  "description",
+  "open",
+  "owner",
+  "seconds",
+  "on",
+  "action",
+  "mentions",
+  "deleted",
+  "deleted_by",
+  "withheld",
+];
 
 /** Own marks as the node tells them, with its count of what is unread above them. */
 export function applyMarks(row, marks) {
@@ -211,16 +167,21 @@ export function applyMarks(row, marks) {
   const delivered = Math.max(row.delivered, marks.delivered ?? 0);
   // A count that belongs to an older mark than the one set here is of no use.
   const isCurrent = typeof marks.unread === "number" && (marks.read ?? 0) >= row.read;
-  return { ...row, read, confirmed, delivered, unread: isCurrent ? marks.unread : row.unread };
+  const unread = isCurrent ? marks.unread : row.unread;
+  const mentions = isCurrent && typeof marks.mentions === "number" ? marks.mentions : row.mentions;
+  const readOrdinal = isCurrent ? Math.max(row.readOrdinal, row.ordinal - unread) : row.readOrdinal;
+  return { ...row, read, confirmed, delivered, unread, mentions: Math.min(mentions, unread), readOrdinal };
 }
 
-/** The user has seen everything up to `upto`; `passed` messages of others were among it. */
-export function applyReading(row, upto, passed) {
+/** The user has seen everything up to `upto`; `passed` unread ones were among it, `mentioned` of them mentions. */
+export function applyReading(row, upto, passed, mentioned = 0) {
   if (upto <= row.read) {
     return row;
   }
-  const unread = upto >= row.applied ? 0 : Math.max(0, row.unread - passed);
-  return { ...row, read: upto, unread };
+  const isAll = upto >= row.applied;
+  const unread = isAll ? 0 : Math.max(0, row.unread - passed);
+  const mentions = isAll ? 0 : Math.min(unread, Math.max(0, row.mentions - mentioned));
+  return { ...row, read: upto, unread, mentions, readOrdinal: Math.max(row.readOrdinal, row.ordinal - unread) };
 }
 
 export function applyReceipt(row, receipt) {
@@ -247,9 +208,70 @@ export function applySnapshot(row, told) {
     floor: complete ? row.floor : told.last + 1,
     // Who came and went in between is not known: ask again when it is wanted.
     members: complete ? row.members : null,
+    foreseen: isAhead ? row.foreseen.filter((n) => n > told.last) : row.foreseen,
   };
-  next = applyMarks(next, { ...told, unread: isAhead ? told.unread : undefined });
+  next = applyMarks(applySettings(next, told), { ...told, unread: isAhead ? told.unread : undefined });
   return (told.receipts ?? []).reduce(applyReceipt, next);
+}
+
+/** How the user's devices show the conversation; what is not told stays. */
+export function applySettings(row, told) {
+  return {
+    ...row,
+    mutedUntil: told.muted_until ?? row.mutedUntil,
+    archived: told.archived ?? row.archived,
+    pinned: told.pinned ?? row.pinned,
+  };
+}
+
+/**
+ * A channel is, or is no longer, subscribed to (an item `subscription`, or a row of a snapshot). Reading begins at
+ * `since`, its newest record then: what is stored from an earlier time does not join, and stands below the floor.
+ */
+export function applySubscription(row, { on, since = 0, read = 0, ordinal = 0 }) {
+  if (!on) {
+    return { ...row, subscribed: false, since: 0, unread: 0, mentions: 0 };
+  }
+  const next = {
+    ...row,
+    subscribed: true,
+    since,
+    read: Math.max(row.read, read),
+    confirmed: Math.max(row.confirmed, read),
+    ordinal: Math.max(row.ordinal, ordinal),
+    readOrdinal: Math.max(row.readOrdinal, ordinal),
+  };
+  const isBegun = row.subscribed || since <= row.applied;
+  return withUnreadPosts(isBegun ? next : { ...next, applied: since, floor: since + 1 });
+}
+
+/** A reader's unread posts: those above the one read. The staff's come by the inbox like any messages. */
+export function withUnreadPosts(row) {
+  const isReader = row.kind === "channel" && row.subscribed && row.role === null;
+  return isReader ? { ...row, unread: Math.max(0, row.ordinal - row.readOrdinal), mentions: 0 } : row;
+}
+
+/** What `follow` answers of a channel, and the newest posts of one that was not stored here yet. */
+export function applyFollowed(row, { epoch, ordinal = 0, title }) {
+  const newest = Math.max(row.ordinal, ordinal);
+  return withUnreadPosts({ ...row, epoch, ordinal: newest, title: title || row.title });
+}
+
+export function applyFirstPosts(row, { records, more }) {
+  if (!records.length) {
+    return row;
+  }
+  const floor = more ? records[0].n : 1;
+  return records.reduce(withPreview, { ...row, applied: records.at(-1).n, floor });
+}
+
+export function isMuted(row, now) {
+  return row.mutedUntil > now;
+}
+
+/** Whether it is put away: something unread brings it back, unless it is muted. */
+export function isPutAway(row, now) {
+  return row.archived && (row.unread === 0 || isMuted(row, now));
 }
 
 /** What the author sees of message `n`: "sent", "delivered" or "read" (by all who may see it). */

@@ -1,23 +1,30 @@
 /**
  * The device: everything the views ask for. The work is done by its parts, each with its own contract:
  * `connection.js` (sockets), `session.js` (signing in, attaching), `receiver.js` (the client's rules), `outbox.js`
- * (commands), `reading.js` (read marks), `errands.js` (small questions), all on the one `ledger.js`.
+ * (commands), `reading.js` (read marks), `following.js` (channels), `screen.js` (presence, typing), `errands.js`
+ * (small questions), all on the one `ledger.js`.
  *
  * `state.phase` is "loading", "signed_out", "signed_in" or "elsewhere" (another tab has the device); `state.why` tells
  * why it is signed out: null, "revoked", "number_used" or "version".
  *
  * `listen(listener)` tells of changes: `{state: true}` when `state` or the connection changed, the ledger's news
- * (see `ledger.js`), and `{notice: text}` for what is worth a line to the user.
+ * (see `ledger.js`), `{screen: true}` when presence or typing changed, and `{notice: text}` for what is worth a line
+ * to the user.
  */
 
+import { withPending } from "./account.js";
 import { Connection, ConnectionLost } from "./connection.js";
-import { applyDescription, isComplete, newConversation, withPreview } from "./conversation.js";
+import { isComplete, newConversation, withPreview } from "./conversation.js";
 import { Errands } from "./errands.js";
+import { Following } from "./following.js";
 import { Ledger } from "./ledger.js";
+import { applyDescription } from "./membership.js";
 import { Outbox, isUnmade } from "./outbox.js";
-import { VERSION, randomTag } from "./protocol.js";
+import { rowWith } from "./overlay.js";
+import { LANE, VERSION, randomTag } from "./protocol.js";
 import { Reading } from "./reading.js";
 import { Receiver } from "./receiver.js";
+import { Screen } from "./screen.js";
 import { Session, SignedOut } from "./session.js";
 import { StoreTaken } from "./store.js";
 
@@ -36,7 +43,7 @@ export class Engine {
     const clearTimer = seams.clearTimer ?? ((id) => clearTimeout(id));
     this.setTimer = setTimer;
     this.ledger = new Ledger(store);
-    this.ledger.listen((news) => this.#tell(news));
+    this.ledger.listen((news) => this.#onLedger(news));
     this.errands = new Errands();
     this.link = new Connection(url, this.#handlers(), seams);
     const parts = { ledger: this.ledger, link: this.link, setTimer, clearTimer };
@@ -63,14 +70,42 @@ export class Engine {
       onTrouble: (error) => this.#onTrouble(error),
     });
     this.reading = new Reading(parts);
+    const { receiver } = this;
+    this.following = new Following({ ...parts, receiver, onTrouble: (error) => this.#onTrouble(error) });
+    this.screen = new Screen({
+      ...parts,
+      now: seams.now ?? (() => performance.now()),
+      onChange: () => this.#tell({ screen: true }),
+      onPerson: (person) => this.#learnName(person),
+    });
   }
 
   #handlers() {
     return {
       handshake: (link) => this.#handshake(link),
-      onEvent: (event) => this.receiver.receive(event),
+      onEvent: (event) => this.#onEvent(event),
       onState: (state) => this.#onLink(state),
     };
+  }
+
+  #onEvent(event) {
+    if (!this.screen.receive(event) && !this.following.receive(event)) {
+      this.receiver.receive(event);
+    }
+  }
+
+  #onLedger(news) {
+    for (const [id, records] of news.records) {
+      records.forEach(({ by }) => this.screen.spoke(id, by));
+    }
+    this.#tell(news);
+    this.following.refresh();
+  }
+
+  #learnName({ user, display }) {
+    if (this.ledger.user(user)?.display !== display) {
+      this.ledger.transact((draft) => draft.putUser({ user, display })).catch(() => {});
+    }
   }
 
   // --- state ---------------------------------------------------------------------------------------------
@@ -150,6 +185,8 @@ export class Engine {
   #onLink({ phase, reason }) {
     const isOnline = phase === "online";
     this.errands.setOnline(isOnline);
+    this.screen.setOnline(isOnline);
+    this.following.setOnline(isOnline);
     if (isOnline) {
       this.outbox.resume();
       this.reading.run();
@@ -236,35 +273,50 @@ export class Engine {
 
   // --- what is shown -------------------------------------------------------------------------------------
 
-  conversation(id) {
-    return isUnmade(id) ? this.#unmade(id) : this.ledger.conversation(id);
+  /** The own account, what is not confirmed yet included. */
+  get account() {
+    const { account } = this.ledger;
+    return account === null ? null : withPending(account, this.ledger.commands(LANE));
   }
 
-  /** A group that is not made yet, in the form of a row. */
+  conversation(id) {
+    if (isUnmade(id)) {
+      return this.#unmade(id);
+    }
+    const row = this.ledger.conversation(id);
+    return row === null ? null : rowWith(row, this.ledger.commands(LANE));
+  }
+
+  /** A group or channel that is not made yet, in the form of a row. */
   #unmade(id) {
     const [command] = this.ledger.commands(id);
     if (command === undefined) {
       return null;
     }
-    const { title, open } = command.fields;
-    return { ...newConversation(id, this.me), title, open, at: command.at, isUnmade: true };
+    const { title, description = "" } = command.fields;
+    const open = Boolean(command.fields.open ?? command.fields.public);
+    const kind = command.command === "create_channel" ? "channel" : "group";
+    return { ...newConversation(id, this.me), kind, title, description, open, at: command.at, isUnmade: true };
   }
 
   /** All conversations worth showing, the most recent first. */
   conversations() {
     const composed = new Map();
-    for (const { conversation, at } of this.ledger.commandsAt.values()) {
+    for (const { conversation, command, at } of this.ledger.commandsAt.values()) {
+      if (command !== "send" && !isUnmade(conversation)) {
+        continue;
+      }
       composed.set(conversation, Math.max(at, composed.get(conversation) ?? 0));
     }
     const ids = new Set([...this.ledger.ids(), ...composed.keys()]);
     return [...ids]
       .map((id) => this.conversation(id))
-      .filter((row) => row !== null && (composed.has(row.id) || isListed(row)))
+      .filter((row) => row !== null && row.id !== LANE && (composed.has(row.id) || isListed(row)))
       .map((row) => ({ ...row, at: Math.max(row.at, composed.get(row.id) ?? 0) }))
       .sort((a, b) => b.at - a.at || (a.id < b.id ? -1 : 1));
   }
 
-  /** The commands of a conversation that are not known to be done, in order. */
+  /** The commands of a conversation whose effect is not told yet, in order. */
   pending(id) {
     return this.ledger.commands(id);
   }
@@ -294,9 +346,15 @@ export class Engine {
     }
   }
 
-  /** Kind, title, members of a conversation; also of an open group that one is not in. */
-  async describe(id) {
-    const answer = await this.link.request("conversation", { conversation: id });
+  /** Ask the node something that changes nothing by number: devices, passwords, who has read. */
+  ask(command, fields = {}) {
+    return this.link.request(command, fields);
+  }
+
+  /** Kind, title, members of a conversation; also of one that one is not in but may see: open, or by a link. */
+  async describe(id, link = null) {
+    const shown = link === null ? {} : { link };
+    const answer = await this.link.request("conversation", { conversation: id, ...shown });
     await this.ledger.transact((draft) => {
       const row = draft.conversation(id) ?? newConversation(id, draft.account.user);
       draft.putConversation(applyDescription(row, answer, draft.account.user));
@@ -345,7 +403,7 @@ export class Engine {
       if (present === null || present.floor !== before) {
         return false;
       }
-      answer.records.forEach((record) => draft.putRecord(id, record));
+      [...answer.records, ...(answer.amended ?? [])].forEach((record) => draft.putRecord(id, record));
       const floor = answer.more && answer.records.length ? answer.records[0].n : 1;
       const filled = answer.records.reduce(withPreview, present);
       draft.putConversation({ ...filled, floor });
@@ -353,11 +411,29 @@ export class Engine {
     });
   }
 
+  /** Record `n` of a conversation from the store, or null. */
+  async storedAt(id, n) {
+    const [stored] = await this.store.records(id, { after: n - 1, before: n + 1, limit: 1 });
+    return stored ?? null;
+  }
+
+  /** Record `n` from the node; null where there is none to see. */
+  async recordAt(id, n) {
+    const { records } = await this.link.request("history", { conversation: id, before: n + 1, limit: 1 });
+    const found = records.find((record) => record.n === n) ?? null;
+    if (found !== null) {
+      // Below the floor of what is stored in one piece: kept, and shown by its number only.
+      await this.ledger.transact((draft) => draft.putRecord(id, found));
+    }
+    return found;
+  }
+
   // --- commands ------------------------------------------------------------------------------------------
 
-  /** Store a message and send it as soon as possible. */
-  async send(conversation, text) {
-    await this.#command(conversation, "send", { text });
+  /** Store a message and send it as soon as possible; `more`: `reply`, `mentions`, `action`. */
+  async send(conversation, text, more = {}) {
+    this.screen.said(conversation);
+    await this.#command(conversation, "send", { text, ...more });
   }
 
   /** Create a group; resolves with `{conversation, done}` once stored: the id is provisional until `done`. */
@@ -365,10 +441,21 @@ export class Engine {
     return this.outbox.add(null, "create_group", { title, open, members });
   }
 
-  /** "invite" {user}, "remove" {user}, "set_role" {user, role}, "join", "leave": resolves when done. */
+  /** Create a channel, with `title`, `description`, `public`; resolves as `createGroup`. */
+  createChannel(fields) {
+    return this.outbox.add(null, "create_channel", fields);
+  }
+
+  /** A numbered command on a conversation ("invite", "set_info", ...) or on `LANE`: resolves when it is done. */
   async change(conversation, command, fields = {}) {
     const { done } = await this.#command(conversation, command, fields);
     return done;
+  }
+
+  /** The same for what is shown before it is done ("edit", "react", ...): resolves when it is stored. */
+  async submit(conversation, command, fields = {}) {
+    const { done } = await this.#command(conversation, command, fields);
+    done.catch((error) => error instanceof ConnectionLost || this.#tell({ notice: error.message }));
   }
 
   async #command(conversation, command, fields) {
@@ -383,9 +470,12 @@ export class Engine {
   }
 }
 
-/** Not those that were only looked at: a direct one without a word, an open group never joined. */
+/** Not those that were only looked at: a direct one without a word, a group never joined, a channel of others. */
 function isListed(row) {
-  return row.applied > 0 || row.preview !== null || (row.kind === "group" && row.role !== null);
+  if (row.kind === "channel") {
+    return row.subscribed || row.role !== null;
+  }
+  return row.applied > 0 || row.preview !== null || row.subscribed || (row.kind !== "direct" && row.role !== null);
 }
 
 export { ConnectionLost };

@@ -9,6 +9,9 @@
  * Rows, records and commands are immutable values: a change puts a new one.
  */
 
+import { upgraded } from "./conversation.js";
+import { isNewer } from "./records.js";
+
 /** Bound of transactions that wait for the store; above it `transact` rejects. */
 const MAX_WAITING = 4096;
 
@@ -132,7 +135,7 @@ export class Ledger {
     const { account, cursor, conversations, commands, users } = await this.store.load();
     this.account = account;
     this.cursor = cursor;
-    this.rows = new Map(conversations.map((row) => [row.id, row]));
+    this.rows = new Map(conversations.map((row) => [row.id, upgraded(row, account?.user)]));
     this.commandsAt = new Map(commands.map((command) => [command.position, command]));
     this.grouped = null;
     this.people = new Map(users.map((user) => [user.user, user]));
@@ -170,7 +173,7 @@ export class Ledger {
     return this.lastPosition;
   }
 
-  /** `listener({rows: Set, records: Map id -> [record], dropped: Set, commands: Set of ids, users: Set})`. */
+  /** `listener({rows: Set, records: Map id -> [record], dropped: Set, commands: Set of ids, users: Set, account: boolean})`. */
   listen(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -193,7 +196,7 @@ export class Ledger {
     await this.store.commit({ wipe: true });
     const gone = new Set(this.rows.keys());
     this.#reset();
-    this.#tell({ rows: gone, records: new Map(), dropped: gone, commands: gone, users: new Set() });
+    this.#tell({ rows: gone, records: new Map(), dropped: gone, commands: gone, users: new Set(), account: true });
   }
 
   /** Resolves when no transaction runs or waits. */
@@ -230,6 +233,7 @@ export class Ledger {
   }
 
   #adopt(draft) {
+    const isAccountNew = draft.account !== this.account;
     this.account = draft.account;
     this.cursor = draft.cursor;
     const touched = new Set();
@@ -241,8 +245,9 @@ export class Ledger {
     draft.rows.forEach((row, id) => put(this.rows, id, row));
     draft.people.forEach((user, name) => this.people.set(name, user));
     const records = new Map();
-    for (const [id, record] of draft.records) {
-      records.set(id, [...(records.get(id) ?? []), record]);
+    for (const [id, record] of newestRecords(draft)) {
+      records.set(id, records.get(id) ?? []);
+      records.get(id).push(record);
     }
     this.#tell({
       rows: new Set(draft.rows.keys()),
@@ -250,6 +255,7 @@ export class Ledger {
       dropped: draft.dropped,
       commands: touched,
       users: new Set(draft.people.keys()),
+      account: isAccountNew,
     });
   }
 
@@ -287,6 +293,18 @@ function runOne(entry, draft) {
   return true;
 }
 
+/** The records put, each once with its newest content, as pairs with their conversation. */
+function newestRecords(draft) {
+  const found = new Map();
+  for (const [id, record] of draft.records) {
+    const key = `${id} ${record.n}`;
+    if (isNewer(record, found.get(key)?.[1])) {
+      found.set(key, [id, record]);
+    }
+  }
+  return [...found.values()];
+}
+
 function changesOf(draft) {
   const rows = [...draft.rows];
   const commands = [...draft.commandsAt];
@@ -294,7 +312,7 @@ function changesOf(draft) {
     ...draft.changes,
     conversations: rows.filter(([, row]) => row !== null).map(([, row]) => row),
     dropConversations: rows.filter(([, row]) => row === null).map(([id]) => id),
-    records: draft.records,
+    records: newestRecords(draft),
     dropRecords: [...draft.dropped],
     dropRecordsBelow: [...draft.floors],
     commands: commands.filter(([, command]) => command !== null).map(([, command]) => command),

@@ -3,12 +3,15 @@
  *
  * `add()` resolves when the command is stored, with `{done}`: a promise of the node's answer, for whoever is still
  * there to see it (a reload loses the promise, not the command). What the node refuses for good is dropped,
- * except messages: they stay, marked `failed`, until the user sends them again or lets them go.
+ * except messages: they stay, marked `failed`, until the user sends them again or lets them go. What views lay over
+ * the records (`overlay.js`) stays, marked `done`, until the inbox has told its effect.
  */
 
 import { CommandQueue } from "./commands.js";
 import { ConnectionLost, RequestRefused } from "./connection.js";
 import { newConversation, withPreview } from "./conversation.js";
+import { isLasting } from "./overlay.js";
+import { LANE } from "./protocol.js";
 
 /** Bound of stored unanswered commands for each conversation. */
 export const MAX_QUEUED = 1000;
@@ -16,7 +19,10 @@ export const MAX_QUEUED = 1000;
 /** Above this many unanswered requests of all kinds a conversation waits for its turn. */
 const MAX_OUTSTANDING = 128;
 
-/** The pseudo conversation of a group that is not made yet. */
+/** Bound of the secrets of invitation links kept for each conversation. */
+const MAX_SECRETS = 64;
+
+/** The pseudo conversation of a group or channel that is not made yet. */
 const NEW = "new:";
 
 export function isUnmade(conversation) {
@@ -46,7 +52,7 @@ export class Outbox {
     this.timers = new Map();
   }
 
-  /** Store a command and see to it that the node gets it. `conversation` null: a group to create. */
+  /** Store a command and see to it that the node gets it. `conversation` null: a group or channel to create. */
   async add(conversation, command, fields) {
     const tag = this.tag();
     const id = conversation ?? NEW + tag;
@@ -101,7 +107,7 @@ export class Outbox {
 
   /** How many commands of all conversations have no answer yet. */
   get unanswered() {
-    return [...this.ledger.commandsAt.values()].filter((c) => c.failed === undefined).length;
+    return [...this.ledger.commandsAt.values()].filter(isUnanswered).length;
   }
 
   /** There is a new connection: everything unanswered goes out, in order. */
@@ -135,7 +141,19 @@ export class Outbox {
       return null;
     }
     draft.dropCommand(found.position);
+    if (found.command === "create_link" && typeof record.link === "string") {
+      keepSecret(draft, conversation, record.link, found.fields.link);
+    }
     return found.tag;
+  }
+
+  /** Let go what was kept laid over until told, and is told by now (call inside a transaction). */
+  sweep(draft) {
+    for (const command of this.ledger.commandsAt.values()) {
+      if (command.done !== undefined && isTold(draft, command.conversation, command.done)) {
+        draft.dropCommand(command.position);
+      }
+    }
   }
 
   /** After that transaction: `tags` are answered as far as the queue is concerned. */
@@ -153,7 +171,7 @@ export class Outbox {
   }
 
   #active(source, id) {
-    return source.commands(id).filter((command) => command.failed === undefined);
+    return source.commands(id).filter(isUnanswered);
   }
 
   /** Send what may be sent now. */
@@ -235,6 +253,9 @@ export class Outbox {
       const isKnown = draft.commands(command.conversation).some((c) => c.tag === command.tag);
       if (isKnown) {
         draft.dropCommand(command.position);
+        if (isLasting(command) && !isTold(draft, command.conversation, ok.n)) {
+          draft.putCommand({ ...command, done: ok.n });
+        }
         storeOwnRecord(draft, command, ok);
       }
     });
@@ -277,20 +298,40 @@ export class Outbox {
   }
 }
 
+function isUnanswered({ failed, done }) {
+  return failed === undefined && done === undefined;
+}
+
+/** Whether the inbox has told record `n` of the conversation, or item `n` of the account's lane. */
+function isTold(draft, conversation, n) {
+  const reached = conversation === LANE ? draft.cursor?.number : draft.conversation(conversation)?.applied;
+  return (reached ?? 0) >= n;
+}
+
+/** The node knows links by ids only: whoever made one can hand it out again from here. */
+function keepSecret(draft, conversation, link, secret) {
+  const row = draft.conversation(conversation);
+  const kept = Object.entries(row?.secrets ?? {}).slice(1 - MAX_SECRETS);
+  if (row !== null) {
+    draft.putConversation({ ...row, secrets: { ...Object.fromEntries(kept), [link]: secret } });
+  }
+}
+
 /** What the answer to a command already tells, so that it shows before the inbox says the same. */
 function storeOwnRecord(draft, command, ok) {
   const { user, device } = draft.account;
-  const { number, tag } = command;
+  const { number, tag, fields } = command;
   const common = { n: ok.n, by: user, at: ok.at, device, number, tag };
   const row = draft.conversation(ok.conversation) ?? newConversation(ok.conversation, user);
   if (command.command === "send") {
-    const record = { ...common, type: "message", ordinal: ok.ordinal, text: command.fields.text };
+    const record = { ...common, type: "message", ordinal: ok.ordinal, ...fields };
     draft.putRecord(row.id, record);
     draft.putConversation(withPreview(row, record));
-  } else if (command.command === "create_group") {
-    const { title, open } = command.fields;
+  } else if (command.command === "create_group" || command.command === "create_channel") {
+    const { title, description = "" } = fields;
+    const open = Boolean(fields.open ?? fields.public);
     const next = Math.max(row.next, 2);
     const role = row.role ?? "owner";
-    draft.putConversation({ ...row, title, open, role, next, at: Math.max(row.at, ok.at) });
+    draft.putConversation({ ...row, title, description, open, role, next, at: Math.max(row.at, ok.at) });
   }
 }

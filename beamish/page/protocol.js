@@ -16,6 +16,7 @@ export const DEFAULT_LIMITS = Object.freeze({
   members: 1024,
   fetch_items: 500,
   history_records: 200,
+  mentions: 32,
 });
 
 const encoder = new TextEncoder();
@@ -115,11 +116,44 @@ export function isGroupId(conversation) {
   return /^g:[a-z2-7]{1,64}$/.test(conversation);
 }
 
+/** The numbered commands on the user's own account are a lane of their own under this name. */
+export const LANE = "@";
+
+export function isChannelId(conversation) {
+  return /^c:[a-z2-7]{1,64}$/.test(conversation);
+}
+
+/** "For ever", as a time to be muted until. */
+export const FOR_EVER = 2 ** 53 - 1;
+
+/** The part of an address behind `#` that lets whoever opens it join. */
+export function joinHash(conversation, secret) {
+  return `#join/${encodeURIComponent(conversation)}/${secret}`;
+}
+
+/** `{conversation, secret}` of such an address, or null. */
+export function parseJoinHash(hash) {
+  const match = /^#\/?join\/([^/]+)\/([A-Za-z0-9_-]{22,64})$/.exec(hash);
+  const conversation = match?.[1].replace(/%3a/iu, ":") ?? "";
+  return isGroupId(conversation) || isChannelId(conversation) ? { conversation, secret: match[2] } : null;
+}
+
 const TAG_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
+function randomLetters(count, fill) {
+  return Array.from(fill(new Uint8Array(count)), (byte) => TAG_LETTERS[byte & 63]).join("");
+}
+
+const fillRandomly = (bytes) => globalThis.crypto.getRandomValues(bytes);
+
 /** A fresh tag of 16 letters, 96 bits of randomness. */
-export function randomTag(fill = (bytes) => globalThis.crypto.getRandomValues(bytes)) {
-  return Array.from(fill(new Uint8Array(16)), (byte) => TAG_LETTERS[byte & 63]).join("");
+export function randomTag(fill = fillRandomly) {
+  return randomLetters(16, fill);
+}
+
+/** A fresh secret of an invitation link: 32 letters, 192 bits. */
+export function randomSecret(fill = fillRandomly) {
+  return randomLetters(32, fill);
 }
 
 /** Text as it may be sent: unpaired surrogates, which have no UTF-8, become U+FFFD. */

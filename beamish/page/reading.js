@@ -16,8 +16,8 @@ export class Reading {
     this.isRunning = false;
   }
 
-  /** The user has seen all up to record `upto`; `passed` messages of others are news among it. */
-  async mark(conversation, upto, passed) {
+  /** The user has seen all up to record `upto`; `passed` unread messages are among it, `mentioned` with mentions. */
+  async mark(conversation, upto, passed, mentioned = 0) {
     const row = this.ledger.conversation(conversation);
     if (row === null || upto <= row.read) {
       return;
@@ -25,7 +25,7 @@ export class Reading {
     await this.ledger.transact((draft) => {
       const present = draft.conversation(conversation);
       if (present !== null) {
-        draft.putConversation(applyReading(present, upto, passed));
+        draft.putConversation(applyReading(present, upto, passed, mentioned));
       }
     });
     this.run();

@@ -6,9 +6,12 @@
  * after that, the newest number only, at most every `ACK_AFTER_MS`.
  */
 
+import { applyAccountItem } from "./account.js";
 import { ConnectionLost } from "./connection.js";
-import { applyMarks, applyReceipt, applyRecord, namesIn, newConversation } from "./conversation.js";
+import { applyMarks, applyReceipt, applyRecords, applySettings, applySubscription, newConversation } from "./conversation.js";
 import { isSound, judge, newsOf } from "./inbox.js";
+import { LANE } from "./protocol.js";
+import { namesIn } from "./records.js";
 
 const MAX_ARRIVALS = 512;
 const ACK_AFTER_MS = 250;
@@ -90,6 +93,7 @@ export class Receiver {
           const news = newsOf(draft.cursor, event);
           news.items.forEach((item) => this.#applyItem(draft, item, settled, unknown));
           draft.cursor = news.cursor;
+          this.outbox.sweep(draft);
         } else if (judged !== "old") {
           result = judged;
         }
@@ -105,41 +109,72 @@ export class Receiver {
   }
 
   #applyItem(draft, item, settled, unknown) {
-    if (typeof item.conversation !== "string") {
+    if (ACCOUNT_ITEMS.has(item.type)) {
+      this.#applyAccountItem(draft, item, settled);
+    } else if (typeof item.conversation === "string" && CONVERSATION_ITEMS.has(item.type)) {
+      this.#applyConversationItem(draft, item, settled, unknown);
+    }
+  }
+
+  #applyAccountItem(draft, item, settled) {
+    this.#settle(draft, LANE, item, settled);
+    if (item.type === "settings") {
+      const row = draft.conversation(item.conversation);
+      if (row !== null) {
+        draft.putConversation(applySettings(row, item));
+      }
       return;
     }
+    if (item.type === "subscription") {
+      const row = draft.conversation(item.channel) ?? newConversation(item.channel, draft.account.user);
+      draft.putConversation(applySubscription(row, item));
+      return;
+    }
+    draft.account = applyAccountItem(draft.account, item);
+    if (item.type === "profile") {
+      const { user, display } = draft.account;
+      draft.putUser({ ...draft.user(user), user, display });
+    }
+  }
+
+  /** A command of this device is done: the inbox tells what came of it. */
+  #settle(draft, id, made, settled) {
+    const tag = this.outbox.recognise(draft, id, made);
+    if (tag !== null) {
+      settled.set(id, [...(settled.get(id) ?? []), tag]);
+    }
+  }
+
+  #applyConversationItem(draft, item, settled, unknown) {
     const me = draft.account.user;
     const before = draft.conversation(item.conversation);
     let row = before ?? newConversation(item.conversation, me);
-    switch (item.type) {
-      case "records":
-        for (const record of item.records ?? []) {
-          const tag = this.outbox.recognise(draft, row.id, record);
-          if (tag !== null) {
-            settled.set(row.id, [...(settled.get(row.id) ?? []), tag]);
-          }
-          draft.putRecord(row.id, record);
-          row = applyRecord(row, record, me);
-          noteNames(draft, record);
-        }
-        break;
-      case "marks":
-        row = applyMarks(row, item);
-        break;
-      case "receipt":
-        row = applyReceipt(row, item);
-        break;
-      default:
-        return;
+    if (item.type === "records") {
+      (item.records ?? []).forEach((record) => this.#settle(draft, row.id, record, settled));
+      row = this.applyRecords(draft, draft.conversation(row.id) ?? row, item);
+    } else {
+      row = item.type === "marks" ? applyMarks(row, item) : applyReceipt(row, item);
     }
-    if (row.applied - row.floor >= 2 * KEPT_RECORDS) {
-      row = { ...row, floor: row.applied - KEPT_RECORDS + 1 };
-      draft.dropRecordsBelow(row.id, row.floor);
-    }
-    if (before === null || (row.kind === "group" && row.members === null)) {
+    if (before === null || (row.kind !== "direct" && row.members === null && row.role !== null)) {
       unknown.add(row.id);
     }
     draft.putConversation(row);
+  }
+
+  /** Put the records of `told` and what they amend into the draft; returns the row after them. */
+  applyRecords(draft, before, told) {
+    const { records = [], amended = [] } = told;
+    for (const record of [...records, ...amended]) {
+      draft.putRecord(before.id, record);
+      noteNames(draft, record);
+    }
+    const row = applyRecords(before, told, draft.account.user);
+    if (row.applied - row.floor < 2 * KEPT_RECORDS) {
+      return row;
+    }
+    const floor = row.applied - KEPT_RECORDS + 1;
+    draft.dropRecordsBelow(row.id, floor);
+    return { ...row, floor };
   }
 
   /** Close the gap above the cursor. */
@@ -171,6 +206,9 @@ export class Receiver {
     }, ACK_AFTER_MS);
   }
 }
+
+const CONVERSATION_ITEMS = new Set(["records", "marks", "receipt"]);
+const ACCOUNT_ITEMS = new Set(["profile", "privacy", "block", "settings", "subscription"]);
 
 function noteNames(draft, record) {
   for (const { user, display } of namesIn(record)) {

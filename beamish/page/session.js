@@ -6,8 +6,9 @@
  * empty store, and takes a snapshot. It throws `SignedOut` when this device may not come back by itself.
  */
 
+import { applyAccountSnapshot } from "./account.js";
 import { ConnectionLost, RequestRefused } from "./connection.js";
-import { applySnapshot, newConversation } from "./conversation.js";
+import { applySnapshot, applySubscription, newConversation } from "./conversation.js";
 import { VERSION, limitsFrom } from "./protocol.js";
 
 /** Bound of the pages of one snapshot. */
@@ -211,7 +212,11 @@ export class Session {
     } while (after !== undefined && after !== null);
     const rows = pages.flatMap((page) => page.conversations ?? []);
     const cursor = { epoch: pages[0].epoch, number: pages[0].number };
-    await this.ledger.transact((draft) => adoptSnapshot(draft, rows, cursor, reason));
+    await this.ledger.transact((draft) => {
+      adoptSnapshot(draft, rows, cursor, reason);
+      adoptAccount(draft, pages[0].account);
+      this.outbox.sweep(draft);
+    });
   }
 }
 
@@ -222,6 +227,8 @@ function adoptSnapshot(draft, rows, cursor, reason) {
     for (const id of draft.ids()) {
       const { next } = draft.conversation(id);
       draft.dropConversation(id);
+      // What had been answered before may have been lost by the restore.
+      draft.commands(id).filter(({ done }) => done !== undefined).forEach(({ position }) => draft.dropCommand(position));
       if (draft.commands(id).length) {
         draft.putConversation({ ...newConversation(id, me), next });
       }
@@ -236,4 +243,27 @@ function adoptSnapshot(draft, rows, cursor, reason) {
     draft.putConversation(applySnapshot(before, told));
   }
   draft.cursor = cursor;
+}
+
+/** What the snapshot's first page tells of the account (nodes before this was told leave it out). */
+function adoptAccount(draft, told) {
+  if (told === undefined || told === null) {
+    return;
+  }
+  draft.account = applyAccountSnapshot(draft.account, told);
+  const { user, display } = draft.account;
+  draft.putUser({ ...draft.user(user), user, display });
+  const kept = new Set();
+  for (const subscription of told.subscriptions ?? []) {
+    const row = draft.conversation(subscription.channel) ?? newConversation(subscription.channel, user);
+    kept.add(row.id);
+    // Where its posts stand here is found out when it is followed, not by `since`.
+    draft.putConversation(applySubscription({ ...row, subscribed: true }, { ...subscription, on: true }));
+  }
+  for (const id of draft.ids()) {
+    const row = draft.conversation(id);
+    if (row.subscribed && !kept.has(id)) {
+      draft.putConversation(applySubscription(row, { on: false }));
+    }
+  }
 }

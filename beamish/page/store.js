@@ -9,12 +9,15 @@
  *   and nothing is. `changes` may hold `wipe` (first of all), `account`, `cursor`, `conversations`,
  *   `dropConversations` (ids, with their records), `records` (pairs `[conversation, record]`),
  *   `dropRecords` (conversation ids), `dropRecordsBelow` (pairs `[conversation, n]`, last of all), `commands` (with `position`), `dropCommands` (positions), `users`.
+ *   A record is kept when it is new or newer than the one stored under its number (`isNewer` of `records.js`).
  * - `records(conversation, {before, after, limit})` -> ascending array of records with `before` > n > `after`:
  *   the newest `limit` of them, or the oldest when only `after` is given.
  * - `claim(owner)` makes `owner` the only one whose commits succeed from now on; every other's reject with
  *   `StoreTaken`. The check is made inside each transaction: this fence, not any lock, is what keeps two tabs
  *   of one browser from corrupting one device.
  */
+
+import { isNewer } from "./records.js";
 
 const NAME = "beamish";
 const FORMAT = 1;
@@ -83,7 +86,7 @@ export class MemoryStore {
     (given.conversations ?? []).forEach((row) => data.conversations.set(row.id, row));
     for (const [id, record] of given.records ?? []) {
       const log = data.logs.get(id) ?? new Map();
-      data.logs.set(id, log.set(record.n, record));
+      data.logs.set(id, isNewer(record, log.get(record.n)) ? log.set(record.n, record) : log);
     }
     for (const [id, below] of given.dropRecordsBelow ?? []) {
       const log = [...(data.logs.get(id) ?? [])];
@@ -223,6 +226,16 @@ export class IndexedStore {
   }
 }
 
+function putNewer(table, id, record) {
+  const key = [id, record.n];
+  const stored = table.get(key);
+  stored.onsuccess = () => {
+    if (isNewer(record, stored.result)) {
+      table.put(record, key);
+    }
+  };
+}
+
 /** Put `changes` into a transaction that is known to be ours. */
 function apply(transaction, changes) {
   const table = (name) => transaction.objectStore(name);
@@ -242,7 +255,11 @@ function apply(transaction, changes) {
   }
   (changes.dropRecords ?? []).forEach((id) => table("records").delete(logOf(id)));
   (changes.conversations ?? []).forEach((row) => table("conversations").put(row));
-  (changes.records ?? []).forEach(([id, record]) => table("records").put(record, [id, record.n]));
+  // Compared first and put then, which comes after all deletions: what these are about is left out here.
+  const floors = new Map(changes.dropRecordsBelow ?? []);
+  (changes.records ?? [])
+    .filter(([id, { n }]) => n >= (floors.get(id) ?? 0))
+    .forEach(([id, record]) => putNewer(table("records"), id, record));
   for (const [id, below] of changes.dropRecordsBelow ?? []) {
     table("records").delete(logOf(id, below));
   }

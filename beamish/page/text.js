@@ -51,7 +51,7 @@ export function shortWhen(at, now) {
   return ago > 1 && ago < 7 ? weekday.format(at) : shortDate.format(at);
 }
 
-const LINK = /\bhttps?:\/\/[^\s<>"'\u0000-\u001f\u007f]+/giu;
+const LINK = /\b(?:https?:\/\/|mailto:)[^\s<>"'`\u0000-\u001f\u007f]+/giu;
 const TRAILING = /[.,;:!?…]+$/u;
 
 /** The link without what belongs to the sentence around it: final stops, brackets never opened in it. */
@@ -65,7 +65,7 @@ function trimmed(url) {
   return link;
 }
 
-/** A text as parts `{text}` and `{text, href}`; only http and https become links. */
+/** A text as parts `{text}` and `{text, href}`; only http, https and mailto become links. */
 export function partsOf(text) {
   const parts = [];
   let from = 0;
@@ -90,7 +90,8 @@ export function partsOf(text) {
 function hrefOf(link) {
   try {
     const url = new URL(link);
-    return ["http:", "https:"].includes(url.protocol) && url.hostname ? url.href : null;
+    const isWeb = ["http:", "https:"].includes(url.protocol) && url.hostname !== "";
+    return isWeb || (url.protocol === "mailto:" && /^[^@\s]+@[^@\s]+$/u.test(url.pathname)) ? url.href : null;
   } catch {
     return null;
   }
@@ -112,7 +113,7 @@ export function phraseOf(record, me, displayOf) {
   const user = record.user === undefined ? null : named(record.user, "you");
   switch (record.type) {
     case "create":
-      return [by, " created the group"];
+      return [by, record.kind === "channel" ? " created the channel" : " created the group"];
     case "invite":
       return [by, " added ", user];
     case "join":
@@ -123,9 +124,66 @@ export function phraseOf(record, me, displayOf) {
       return [by, " removed ", user];
     case "role":
       return [by, " made ", user, ` ${ROLE_NAMES[record.role] ?? record.role}`];
+    case "info":
+      return [by, ` ${changedInfo(record)}`];
+    case "permissions":
+      return [by, " changed who may do what"];
+    case "slow_mode":
+      return [by, record.seconds ? ` set slow mode to ${duration(record.seconds)}` : " ended slow mode"];
+    case "link":
+      return [by, " made an invitation link"];
+    case "link_gone":
+      return [by, " revoked an invitation link"];
+    case "ban":
+      return [by, " banned ", user];
+    case "unban":
+      return [by, " lifted the ban on ", user];
+    case "block":
+      return [by, record.on ? " blocked this person" : " unblocked this person"];
     default:
       return [];
   }
+}
+
+function changedInfo({ title, description, open }) {
+  if (title !== undefined) {
+    return `named this “${title}”`;
+  }
+  if (description !== undefined) {
+    return description ? "changed the description" : "removed the description";
+  }
+  return open ? "opened the group to everybody" : "closed the group";
+}
+
+/** "30 seconds", "5 minutes", "2 hours": in the largest unit that divides it. */
+export function duration(seconds) {
+  for (const [unit, size] of [["day", 86_400], ["hour", 3600], ["minute", 60]]) {
+    if (seconds >= size && seconds % size === 0) {
+      return count(seconds / size, unit);
+    }
+  }
+  return count(seconds, "second");
+}
+
+/** "last seen ..." of a time. */
+export function lastSeen(at, now) {
+  const ago = dayOf(now) - dayOf(at);
+  if (now - at < 60_000) {
+    return "last seen just now";
+  }
+  if (ago === 0) {
+    return `last seen at ${timeOf(at)}`;
+  }
+  return ago === 1 ? `last seen yesterday at ${timeOf(at)}` : `last seen on ${shortDate.format(at)}`;
+}
+
+/** Who is typing, as a phrase. */
+export function typingPhrase(names) {
+  if (names.length > 2) {
+    return [`${names.length} people are typing …`];
+  }
+  const people = names.flatMap((name, index) => (index ? [" and ", { name }] : [{ name }]));
+  return [...people, names.length === 1 ? " is typing …" : " are typing …"];
 }
 
 function ownership(owner, me, named) {
@@ -178,7 +236,7 @@ export function complaint(error) {
   const sentences = {
     bad_credentials: "The user name or the password is wrong.",
     exists: "This name is taken.",
-    not_found: "There is no such user.",
+    not_found: "There is no such user, group or message.",
     forbidden: "You are not allowed to do this.",
     not_member: "You are not a member here.",
     overloaded: "The node is busy. Try again in a moment.",

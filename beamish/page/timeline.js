@@ -9,12 +9,15 @@
 
 import { ConnectionLost } from "./connection.js";
 import { isComplete } from "./conversation.js";
+import { isNewer } from "./records.js";
 
 const PAGE = 60;
 export const MOST = 360;
 /** How far back the unread are looked for, in pages of history of `CATCH_UP`. */
 const CATCH_UP_PAGES = 5;
 const CATCH_UP = 200;
+/** The same for a message that is jumped to: 10,000 records. */
+const MOST_PAGES = 50;
 
 export class Timeline {
   constructor(engine, id, onChange) {
@@ -54,6 +57,17 @@ export class Timeline {
         this.atStart = newest.length < PAGE && this.#isComplete;
         this.#show(newest, true);
       }
+    });
+  }
+
+  /** Show the records around `n`, as far back as it takes and history reaches. */
+  openAt(n) {
+    return this.#alone(async () => {
+      await this.#reachBack(n - 1, MOST_PAGES);
+      const before = await this.#stored({ before: n, limit: PAGE / 2 });
+      const after = await this.#stored({ after: n - 1, before: n + PAGE, limit: PAGE });
+      this.atStart = before.length < PAGE / 2 && this.#isComplete;
+      this.#show([...before, ...after], (after.at(-1)?.n ?? 0) >= (this.row?.applied ?? 0));
     });
   }
 
@@ -101,8 +115,11 @@ export class Timeline {
     }
   }
 
-  #stored(range) {
-    return this.engine.store.records(this.id, range);
+  /** Records in one piece: single ones below the floor, fetched for quotes, do not count. */
+  async #stored(range) {
+    const found = await this.engine.store.records(this.id, range);
+    const floor = this.row?.floor ?? 1;
+    return found.filter(({ n }) => n >= floor);
   }
 
   /** A page from the store, filled from history when the store holds too little. */
@@ -123,8 +140,8 @@ export class Timeline {
     return row !== null && !row.isUnmade && !isComplete(row) && this.engine.isOnline;
   }
 
-  async #reachBack(n) {
-    for (let page = 0; page < CATCH_UP_PAGES && this.row.floor > n && this.#canFill(); page += 1) {
+  async #reachBack(n, pages = CATCH_UP_PAGES) {
+    for (let page = 0; page < pages && this.row.floor > n && this.#canFill(); page += 1) {
       await this.engine.fillHistory(this.id, CATCH_UP);
     }
   }
@@ -161,12 +178,15 @@ export class Timeline {
   #join(fresh) {
     const first = this.records[0]?.n ?? 0;
     const last = this.records.at(-1)?.n ?? 0;
-    const fitting = fresh.filter(({ n }) => n >= first && (this.atEnd || n <= last));
+    const floor = this.row?.floor ?? 1;
+    const fitting = fresh.filter(({ n }) => n >= first && n >= floor && (this.atEnd || n <= last));
     if (!fitting.length) {
       return false;
     }
     const byNumber = new Map(this.records.map((record) => [record.n, record]));
-    fitting.forEach((record) => byNumber.set(record.n, record));
+    for (const record of fitting.filter((one) => isNewer(one, byNumber.get(one.n)))) {
+      byNumber.set(record.n, record);
+    }
     const all = [...byNumber.values()].sort((a, b) => a.n - b.n);
     this.records = all.slice(-MOST);
     this.atStart = this.atStart && all.length <= MOST;

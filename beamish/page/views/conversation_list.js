@@ -1,23 +1,31 @@
-/** The list of conversations: names, last words, ticks, unread counts; filtered by the search field. */
+/**
+ * The list of conversations: names, last words, ticks, unread counts and mentions; filtered by the search field.
+ * Pinned ones stand first; archived ones behind a button of their own.
+ */
 
-import { tickOf } from "../conversation.js";
+import { isMuted, isPutAway, tickOf } from "../conversation.js";
+import { withoutMarkup } from "../format.js";
+import { isDeleted } from "../records.js";
 import { isUserName } from "../protocol.js";
-import { phraseOf, plain, shortWhen } from "../text.js";
+import { count, phraseOf, plain, shortWhen } from "../text.js";
 import { avatar } from "./avatar.js";
 import { fill, h, icon, reconcile } from "./dom.js";
+import { openMenu } from "./menu.js";
 import { titleOf } from "./names.js";
 import { tick } from "./tick.js";
 
 /** Conversations whose last words are fetched without being looked at, at most. */
 const AHEAD = 40;
+/** People of the list whose presence is asked for, from the top. */
+const LOOKED_AT = 24;
 
 export class ConversationList {
-  /** `onOpen(id)`; `onNewChat(user)` for a name typed into the search field. */
-  constructor(engine, { onOpen, onNewChat }) {
-    this.engine = engine;
-    this.onOpen = onOpen;
-    this.onNewChat = onNewChat;
+  /** `onOpen(id)`; `onNewChat(user)` for a name typed into the search field; `actions`: `ConversationActions`. */
+  constructor(engine, { onOpen, onNewChat, actions }) {
+    Object.assign(this, { engine, onOpen, onNewChat, actions });
     this.selected = null;
+    this.isArchive = false;
+    this.peers = [];
     this.search = h("input", {
       type: "search",
       placeholder: "Search or user name",
@@ -26,10 +34,12 @@ export class ConversationList {
       onkeydown: (event) => this.#onSearchKey(event),
     });
     this.list = h("ul.conversations", { "aria-label": "Conversations" });
+    this.list.addEventListener("contextmenu", (event) => this.#onContextMenu(event));
     this.empty = h("div.empty", { hidden: true });
+    this.archive = h("button.archive-line", { type: "button", hidden: true, onclick: () => this.#toggleArchive() });
     const onkeydown = (event) => this.#onKey(event);
     const given = { "aria-label": "Conversations", tabindex: "-1", onkeydown };
-    this.scroller = h("nav.list-scroll", given, this.list, this.empty);
+    this.scroller = h("nav.list-scroll", given, this.archive, this.list, this.empty);
     this.element = h("div.list-pane", {}, h("div.search", {}, icon("search"), this.search), this.scroller);
   }
 
@@ -48,23 +58,57 @@ export class ConversationList {
     this.update();
   }
 
+  /** The conversations in the order of the list, for going from one to the next. */
+  ids() {
+    return this.#rows().map(({ id }) => id);
+  }
+
+  #rows() {
+    const now = this.engine.now();
+    const rows = this.engine.conversations();
+    const wanted = this.search.value.trim().toLowerCase();
+    const shown = wanted ? rows.filter((row) => this.#matches(row, wanted)) : rows.filter((row) => isPutAway(row, now) === this.isArchive);
+    return [...shown.filter(({ pinned }) => pinned), ...shown.filter(({ pinned }) => !pinned)];
+  }
+
   update() {
     const wanted = this.search.value.trim().toLowerCase();
-    const rows = this.engine.conversations();
-    const shown = rows.filter((row) => this.#matches(row, wanted));
+    const rows = this.#rows();
     const now = this.engine.now();
-    shown.slice(0, AHEAD).forEach((row) => this.#wantPreview(row));
-    const blocks = shown.map((row) => this.#block(row, now));
+    rows.slice(0, AHEAD).forEach((row) => this.#wantPreview(row));
+    this.peers = rows.map(({ peer }) => peer).filter((peer) => peer !== null).slice(0, LOOKED_AT);
+    const blocks = rows.map((row) => this.#block(row, now));
     const user = wanted.replace(/^@/, "");
     if (wanted && isUserName(user) && user !== this.engine.me && !rows.some((row) => row.peer === user)) {
       blocks.push(this.#newChatBlock(user));
     }
+    this.#updateArchive(now, wanted);
     reconcile(this.list, blocks);
     this.empty.hidden = blocks.length > 0;
     this.list.hidden = blocks.length === 0;
     if (!blocks.length) {
       this.#fillEmpty(Boolean(wanted));
     }
+  }
+
+  #updateArchive(now, wanted) {
+    const away = this.engine.conversations().filter((row) => isPutAway(row, now)).length;
+    if (away === 0 && this.isArchive) {
+      this.isArchive = false;
+      this.update();
+      return;
+    }
+    this.archive.hidden = away === 0 || Boolean(wanted);
+    const label = this.isArchive ? "Back to all conversations" : `Archived: ${away}`;
+    if (this.archive.dataset.look !== label) {
+      this.archive.dataset.look = label;
+      fill(this.archive, icon(this.isArchive ? "back" : "archive"), label);
+    }
+  }
+
+  #toggleArchive() {
+    this.isArchive = !this.isArchive;
+    this.update();
   }
 
   #fillEmpty(isSearching) {
@@ -93,27 +137,40 @@ export class ConversationList {
     const title = titleOf(this.engine, row);
     const when = row.at ? shortWhen(row.at, now) : "";
     const last = this.#lastWords(row);
-    const isSelected = row.id === this.selected;
-    const look = JSON.stringify([title, when, last.text, last.tick, row.unread, isSelected, row.role === null]);
-    return { key: row.id, look, make: () => this.#item(row, title, when, last, isSelected) };
+    const state = {
+      isSelected: row.id === this.selected,
+      isMuted: isMuted(row, now),
+      isHere: row.peer !== null && Boolean(this.engine.screen.presenceOf(row.peer)?.online),
+    };
+    const look = JSON.stringify([title, when, last, row.unread, row.mentions, row.pinned, state, row.role === null]);
+    return { key: row.id, look, make: () => this.#item(row, title, when, last, state) };
   }
 
-  #item(row, title, when, last, isSelected) {
-    const unread = row.unread > 999 ? "999+" : String(row.unread);
-    const badge = row.unread
-      ? h("span.badge", {}, unread, h("span.unseen", {}, " unread"))
-      : null;
+  #item(row, title, when, last, { isSelected, isMuted: muted, isHere }) {
+    const given = {
+      type: "button",
+      "aria-current": isSelected ? "true" : null,
+      "aria-haspopup": null,
+      onclick: () => this.onOpen(row.id),
+    };
     return h(
       "li",
-      {},
+      { "data-id": row.id },
       h(
-        `button.conversation${isSelected ? ".selected" : ""}`,
-        { type: "button", "aria-current": isSelected ? "true" : null, onclick: () => this.onOpen(row.id) },
-        avatar(row.peer ?? row.id, title, row.kind === "group"),
-        h("span.title", { dir: "auto" }, title),
+        `button.conversation${isSelected ? ".selected" : ""}${muted ? ".muted" : ""}`,
+        given,
+        avatar(row.peer ?? row.id, title, row.kind, isHere),
+        h("span.title", { dir: "auto" }, title, isHere ? h("span.unseen", {}, ", online") : null),
         h("span.when", {}, when),
-        h("span.last", {}, last.tick ? tick(last.tick) : null, h("span.words", { dir: "auto" }, last.text)),
-        badge,
+        h("span.last", {}, last.tick ? tick(last.tick) : null, h(`span.words${last.isTyping ? ".busy" : ""}`, { dir: "auto" }, last.text)),
+        h(
+          "span.signs",
+          {},
+          muted ? icon("mute", "Muted") : null,
+          row.pinned ? icon("pin", "Pinned") : null,
+          row.mentions ? h("span.badge.at", {}, "@", h("span.unseen", {}, ` ${count(row.mentions, "mention")}`)) : null,
+          row.unread ? h("span.badge", {}, row.unread > 999 ? "999+" : String(row.unread), h("span.unseen", {}, " unread")) : null,
+        ),
       ),
     );
   }
@@ -134,29 +191,41 @@ export class ConversationList {
     return { key: `new ${user}`, look: user, make };
   }
 
-  /** What stands under the title: the last thing said or done, unsent messages included. */
+  /** What stands under the title: who types, else the last thing said or done, unsent messages included. */
   #lastWords(row) {
+    const typists = this.engine.screen.typistsIn(row.id);
+    if (typists.length) {
+      const words = row.kind === "direct" ? "typing …" : `${this.engine.displayOf(typists[0])} is typing …`;
+      return { text: words, tick: null, isTyping: true };
+    }
     const waiting = this.engine.pending(row.id).filter((command) => command.command === "send");
     if (waiting.length) {
       const { fields, failed } = waiting.at(-1);
-      return { text: fields.text.slice(0, 160), tick: failed ? "failed" : "waiting" };
+      return { text: wordsOf(fields), tick: failed ? "failed" : "waiting" };
     }
     if (row.isUnmade) {
       return { text: "Waiting for the connection …", tick: "waiting" };
     }
-    const { preview } = row;
-    if (preview === null) {
-      return { text: row.applied ? "…" : "", tick: null };
-    }
+    return row.preview === null ? { text: row.applied ? "…" : "", tick: null } : this.#preview(row, row.preview);
+  }
+
+  #preview(row, preview) {
     const { me } = this.engine;
     const displayOf = (user) => this.engine.displayOf(user);
     if (preview.type !== "message") {
       return { text: plain(phraseOf(preview, me, displayOf)), tick: null };
     }
     const isOwn = preview.by === me;
-    const who = row.kind === "group" && !isOwn ? `${displayOf(preview.by)}: ` : "";
-    return { text: who + preview.text, tick: isOwn ? tickOf(row, preview.n, me) : null };
+    if (isDeleted(preview) || preview.withheld) {
+      return { text: isDeleted(preview) ? "This message was deleted" : "…", tick: null };
+    }
+    const who = row.kind === "group" && !isOwn && !preview.action ? `${displayOf(preview.by)}: ` : "";
+    const actor = preview.action ? `${displayOf(preview.by)} ` : "";
+    const isTicked = isOwn && row.kind !== "channel";
+    return { text: who + actor + wordsOf(preview), tick: isTicked ? tickOf(row, preview.n, me) : null };
   }
+
+  // --- by keyboard, by menu ------------------------------------------------------------------------------
 
   #onSearchKey(event) {
     if (event.key === "Enter") {
@@ -172,13 +241,28 @@ export class ConversationList {
   }
 
   #onKey(event) {
-    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") {
+    const buttons = [...this.scroller.querySelectorAll("button:not([hidden])")];
+    const at = buttons.indexOf(document.activeElement);
+    const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 };
+    if (!(event.key in steps) || event.altKey) {
       return;
     }
-    const buttons = [...this.list.querySelectorAll("button")];
-    const at = buttons.indexOf(document.activeElement);
-    const next = buttons[at + (event.key === "ArrowDown" ? 1 : -1)];
     event.preventDefault();
-    (next ?? this.search).focus();
+    (buttons[steps[event.key]] ?? (event.key === "ArrowUp" ? this.search : buttons.at(-1)))?.focus();
   }
+
+  #onContextMenu(event) {
+    const item = event.target.closest("li[data-id]");
+    const row = item === null ? null : this.engine.conversation(item.dataset.id);
+    const actions = row === null ? [] : this.actions.of(row);
+    if (actions.length) {
+      event.preventDefault();
+      const isByKey = event.clientX === 0 && event.clientY === 0;
+      openMenu(item.querySelector("button"), actions, { at: isByKey ? null : { x: event.clientX, y: event.clientY } });
+    }
+  }
+}
+
+function wordsOf({ text, mentions }) {
+  return withoutMarkup(text.slice(0, 320), mentions).slice(0, 160);
 }

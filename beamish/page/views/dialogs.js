@@ -1,19 +1,20 @@
-/** Modal questions: a new chat, a new group, are you sure. The browser's dialog element keeps the focus inside. */
+/** Modal questions. The browser's dialog element keeps the focus inside. */
 
-import { isUserName } from "../protocol.js";
-import { complaint } from "../text.js";
+import { fullTimeOf, timeOf } from "../text.js";
+import { avatar } from "./avatar.js";
 import { h } from "./dom.js";
 
-function openDialog(title, ...content) {
-  const heading = h("h2", { id: "dialog-title" }, title);
+export function openDialog(title, ...content) {
+  const heading = h("h2", { id: "dialog-title", dir: "auto" }, title);
   const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, heading, ...content);
+  // Where the keyboard was: the browser returns it only if that element still stands.
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
 }
 
-function buttons(dialogOf, label, grave = false) {
+export function buttons(dialogOf, label, grave = false) {
   return h(
     "div.buttons",
     {},
@@ -36,108 +37,84 @@ export function confirmed(question, label) {
   });
 }
 
-const userField = (id, more) =>
-  h("input", { id, autocapitalize: "none", autocomplete: "off", spellcheck: "false", ...more });
-
-/** Ask for a user name; `onUser(user)` once the node knows it. */
-export function askForUser(engine, onUser) {
-  const input = userField("dialog-user", { maxlength: "65", required: true });
-  const problem = h("p.problem", { role: "alert" });
-  const onsubmit = async (event) => {
-    event.preventDefault();
-    const user = input.value.trim().toLowerCase().replace(/^@/, "");
-    problem.textContent = await faultOf(engine, user);
-    if (!problem.textContent) {
+/** One of `choices`, `{label, value}`; null when none was taken. */
+export function choose(question, choices) {
+  return new Promise((resolve) => {
+    let chosen = null;
+    const take = (value) => {
+      chosen = value;
       dialog.close();
-      onUser(user);
+    };
+    const entries = choices.map(({ label, value }) =>
+      h("button.row-button", { type: "button", onclick: () => take(value) }, label),
+    );
+    const cancel = h("button.plain", { type: "button", onclick: () => dialog.close() }, "Cancel");
+    const dialog = openDialog(question, h("div.choices", {}, ...entries), h("div.buttons", {}, cancel));
+    dialog.addEventListener("close", () => resolve(chosen));
+  });
+}
+
+/**
+ * Ask for some fields and try with them until it works: `fields`: `{name, label, ...attributes of the input}`, with
+ * `rows` a text area, with `options` (pairs of value and words) a choice; `attempt(values)` resolves with "" or with what is wrong. Resolves with whether it worked.
+ */
+export function ask(title, fields, label, attempt, { hint = "", isGrave = false } = {}) {
+  return new Promise((resolve) => {
+    let isDone = false;
+    const inputs = fields.map(({ label: words, ...field }) => {
+      const id = `ask-${field.name}`;
+      return [field.name, inputOf(id, field), h("label", { for: id }, words)];
+    });
+    const problem = h("p.problem", { role: "alert" });
+    const onsubmit = async (event) => {
+      event.preventDefault();
+      const submit = form.querySelector("[type=submit]");
+      submit.disabled = true;
+      problem.textContent = await attempt(Object.fromEntries(inputs.map(([name, input]) => [name, input.value])));
+      submit.disabled = false;
+      if (!problem.textContent) {
+        isDone = true;
+        dialog.close();
+      }
+    };
+    const parts = inputs.flatMap(([, input, words]) => [words, input]);
+    const note = hint ? h("p.hint", {}, hint) : null;
+    const form = h("form", { onsubmit, novalidate: true }, note, ...parts, problem, buttons(() => dialog, label, isGrave));
+    const dialog = openDialog(title, form);
+    dialog.addEventListener("close", () => resolve(isDone));
+  });
+}
+
+function inputOf(id, { value = "", rows, options, ...given }) {
+  if (options !== undefined) {
+    return h("select", { id, ...given }, ...options.map(([of, words]) => h("option", { value: of, selected: of === value }, words)));
+  }
+  return h(rows ? "textarea" : "input", { id, rows, value, ...given });
+}
+
+/** Something to read, with one button. */
+export function tell(title, ...content) {
+  const close = h("button.primary", { type: "button", onclick: () => dialog.close() }, "Close");
+  const dialog = openDialog(title, ...content, h("div.buttons", {}, close));
+  return dialog;
+}
+
+/** How far others have come with a message: `members`: `[{user, delivered, read}]`. */
+export function messageInfo(engine, record, members) {
+  const stateOf = ({ delivered, read }) => {
+    if (read >= record.n) {
+      return "Read";
     }
+    return delivered >= record.n ? "Delivered" : "Sent";
   };
-  const form = h(
-    "form",
-    { onsubmit, novalidate: true },
-    h("label", { for: "dialog-user" }, "User name"),
-    input,
-    problem,
-    buttons(() => dialog, "Write"),
-  );
-  const dialog = openDialog("New conversation", form);
-}
-
-/** Why `user` cannot be written to; "" when they can, or when only the connection is missing. */
-export async function faultOf(engine, user) {
-  if (!isUserName(user)) {
-    return "A user name has small letters, digits, dot, dash or underscore.";
-  }
-  if (user === engine.me) {
-    return "This is you.";
-  }
-  if (engine.ledger.user(user) !== null) {
-    return "";
-  }
-  if (!engine.isOnline) {
-    return "The name can be looked up when the connection is back.";
-  }
-  try {
-    await engine.lookUp(user);
-    return "";
-  } catch (error) {
-    return complaint(error);
-  }
-}
-
-/** Ask for a title and members; `onGroup(title, open, members)`. */
-export function askForGroup(engine, onGroup) {
-  const title = h("input", { id: "group-title", maxlength: "128", required: true, dir: "auto" });
-  const members = userField("group-members", { placeholder: "anna, ben.smith" });
-  const open = h("input", { type: "checkbox", id: "group-open" });
-  const problem = h("p.problem", { role: "alert" });
-  const onsubmit = async (event) => {
-    event.preventDefault();
-    const names = namesOf(members.value).filter((name) => name !== engine.me);
-    problem.textContent = await groupFault(engine, title.value.trim(), names);
-    if (!problem.textContent) {
-      dialog.close();
-      onGroup(title.value.trim(), open.checked, names);
-    }
-  };
-  const form = h(
-    "form",
-    { onsubmit, novalidate: true },
-    h("label", { for: "group-title" }, "Name of the group"),
-    title,
-    h("label", { for: "group-members" }, "Members, by user name"),
-    members,
-    h("label.check", { for: "group-open" }, open, "Open: anybody with the link may join"),
-    problem,
-    buttons(() => dialog, "Create"),
-  );
-  const dialog = openDialog("New group", form);
-}
-
-/** The different names in a list written by hand. */
-function namesOf(text) {
-  const names = text.toLowerCase().split(/[\s,;]+/);
-  return [...new Set(names.map((name) => name.replace(/^@/, "")).filter(Boolean))];
-}
-
-async function groupFault(engine, title, names) {
-  if (!title) {
-    return "Give the group a name.";
-  }
-  const limit = engine.session.limits.members;
-  if (names.length + 1 > limit) {
-    return `A group has at most ${limit} members.`;
-  }
-  const wrong = names.find((name) => !isUserName(name));
-  if (wrong !== undefined) {
-    return `“${wrong}” is no user name.`;
-  }
-  const unknown = names.filter((name) => engine.ledger.user(name) === null);
-  for (const name of engine.isOnline ? unknown : []) {
-    const fault = await faultOf(engine, name);
-    if (fault) {
-      return `${name}: ${fault}`;
-    }
-  }
-  return "";
+  const rank = { Read: 0, Delivered: 1, Sent: 2 };
+  const rows = members
+    .map((member) => ({ user: member.user, state: stateOf(member) }))
+    .sort((one, other) => rank[one.state] - rank[other.state])
+    .map(({ user, state }) => {
+      const name = engine.displayOf(user);
+      return h("li", {}, avatar(user, name), h("bdi.title", {}, name), h("span.role", {}, state));
+    });
+  const list = rows.length ? h("ul.members", {}, ...rows) : h("p", {}, "Nobody else can see it.");
+  tell("Who has read this", h("p.hint", { title: fullTimeOf(record.at) }, `Sent at ${timeOf(record.at)}`), list);
 }

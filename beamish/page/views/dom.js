@@ -16,8 +16,8 @@ export function h(selector, properties = {}, ...children) {
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) {
       element.addEventListener(name.slice(2), value);
-    } else if (name === "value") {
-      element.value = value;
+    } else if (name === "value" || name === "checked" || name === "selected") {
+      element[name] = value;
     } else if (value === true) {
       element.setAttribute(name, "");
     } else if (value !== false && value !== null && value !== undefined) {
@@ -55,6 +55,9 @@ export function phrase(parts) {
   return parts.map((part) => (typeof part === "string" ? part : h("bdi", {}, part.name)));
 }
 
+/** By element that `reconcile` made, what it looks like. */
+const looks = new WeakMap();
+
 /**
  * Make the children of `parent` those that `blocks` describe, in order, touching only what differs. A block is
  * `{key, look, make, touch?}`: `look` is a string that changes when the element must be made anew by `make()`;
@@ -69,17 +72,21 @@ export function reconcile(parent, blocks) {
   for (const { key, look, make, touch } of blocks) {
     let element = known.get(key);
     known.delete(key);
-    if (element !== undefined && element.dataset.look !== look) {
+    if (element !== undefined && looks.get(element) !== look) {
       const fresh = make();
       fresh.dataset.key = key;
-      fresh.dataset.look = look;
+      looks.set(fresh, look);
       place = place === element ? fresh : place;
+      const hadFocus = element.contains(document.activeElement);
       element.replaceWith(fresh);
+      if (hadFocus) {
+        focusIn(fresh);
+      }
       element = fresh;
     } else if (element === undefined) {
       element = make();
       element.dataset.key = key;
-      element.dataset.look = look;
+      looks.set(element, look);
     }
     touch?.(element);
     if (element === place) {
@@ -91,9 +98,15 @@ export function reconcile(parent, blocks) {
   known.forEach((element) => element.remove());
 }
 
+/** The focus goes on with what took an element's place. */
+function focusIn(element) {
+  const target = element.hasAttribute("tabindex") ? element : element.querySelector("button, [tabindex]");
+  target?.focus({ preventScroll: true });
+}
+
 /** Replace all children. */
 export function fill(parent, ...children) {
-  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  parent.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined));
 }
 
 /** An element's listener for Escape. */

@@ -6,22 +6,34 @@
  * attention is marked as read.
  */
 
-import { isShown, tickOf } from "../conversation.js";
-import { complaint, count, dayName, dayOf, fullTimeOf, hueOf, isEmojiOnly, partsOf, phraseOf, timeOf } from "../text.js";
+import { isNews, mentionsUser } from "../records.js";
+import { recordWith } from "../overlay.js";
+import { count } from "../text.js";
 import { Timeline } from "../timeline.js";
-import { fill, h, icon, phrase, reconcile } from "./dom.js";
-import { tick } from "./tick.js";
+import { Blocks } from "./blocks.js";
+import { tools } from "./bubble.js";
+import { fill, h, icon, reconcile } from "./dom.js";
+import { MessageActions } from "./message_actions.js";
+import { Originals } from "./quote.js";
+import { Roving } from "./roving.js";
 
-/** Messages of one author within this time stand together. */
-const TOGETHER_MS = 5 * 60_000;
 /** Nearer than this to an end, the next page is loaded. */
 const NEAR_PX = 600;
 const AT_END_PX = 40;
+const EMPHASIS_MS = 2_000;
 
 export class Messages {
-  constructor(engine, id) {
+  /** `onReply(record)`, `onEdit(record)`, `onLeave()` (the keyboard goes to the composer), `say(text)`. */
+  constructor(engine, id, { onReply, onEdit, onLeave, say }) {
     this.engine = engine;
     this.id = id;
+    this.say = say;
+    this.actions = new MessageActions(engine, id, { onReply, onEdit, say });
+    this.originals = new Originals(engine, id, () => this.update());
+    this.blocks = new Blocks(engine, id, this.originals, {
+      onReact: (record, emoji) => this.actions.react(record, emoji),
+      onJump: (n) => this.goTo(n),
+    });
     const row = engine.conversation(id);
     this.divider = row !== null && row.unread > 0 && row.read > 0 ? row.read : null;
     this.isAtEnd = this.divider === null;
@@ -38,6 +50,9 @@ export class Messages {
     this.jump = h("button.jump", { type: "button", "aria-label": "To the newest message", hidden: true });
     this.jump.addEventListener("click", () => this.toEnd());
     this.element = h("div.messages-pane", {}, this.scroller, this.jump);
+    this.tools = null;
+    new Roving(this.scroller, this.list, { onCommand: (element, key) => this.#onCommand(element, key), onLeave });
+    this.#listen();
     this.timeline = new Timeline(engine, id, () => this.update());
     this.onAttention = () => this.#markRead();
     window.addEventListener("focus", this.onAttention);
@@ -48,6 +63,7 @@ export class Messages {
   }
 
   close() {
+    clearTimeout(this.emphasisTimer);
     this.timeline.close();
     this.resizer.disconnect();
     window.removeEventListener("focus", this.onAttention);
@@ -68,6 +84,7 @@ export class Messages {
     const anchor = this.isAtEnd ? null : this.#anchor();
     this.scroller.setAttribute("aria-busy", String(this.timeline.busy !== null));
     reconcile(this.list, this.#blocks());
+    this.#emphasise();
     this.#updateNote();
     if (!this.isPlaced && this.divider !== null && this.timeline.records.length) {
       this.isPlaced = true;
@@ -176,9 +193,10 @@ export class Messages {
       return;
     }
     this.marked = upto;
-    const isNews = ({ type, by, n }) => type === "message" && by !== this.engine.me && n > row.read && n <= upto;
-    const passed = this.timeline.records.filter(isNews).length;
-    this.engine.reading.mark(this.id, upto, passed).catch(() => {});
+    const { me } = this.engine;
+    const passed = this.timeline.records.filter((record) => record.n <= upto && isNews(record, me, row.read));
+    const mentioned = passed.filter((record) => mentionsUser(record, me)).length;
+    this.engine.reading.mark(this.id, upto, passed.length, mentioned).catch(() => {});
   }
 
   #lastOnScreen() {
@@ -200,128 +218,113 @@ export class Messages {
     if (row === null) {
       return [];
     }
-    const blocks = [];
-    const context = { row, now: this.engine.now(), at: 0, day: null, before: null, isDivided: false };
-    for (const record of this.timeline.records) {
-      if (isShown(record, row.kind)) {
-        this.#put(blocks, context, record);
+    const { records, atEnd } = this.timeline;
+    records.forEach((record) => this.originals.note(record));
+    return this.blocks.of(row, records, { divider: this.divider, atEnd });
+  }
+
+  /** The record of a message's element as it is shown; null of one that waits to be sent. */
+  #recordOf(element) {
+    const n = Number(element.dataset.n);
+    const told = this.timeline.records.find((record) => record.n === n);
+    return told === undefined ? null : recordWith(told, this.engine.pending(this.id), this.engine.me);
+  }
+
+  /** The newest own message that can still be edited, or null. */
+  lastOwn() {
+    const shown = this.timeline.records.map((record) => recordWith(record, this.engine.pending(this.id), this.engine.me));
+    return shown.findLast((record) => record.type === "message" && this.actions.mayEdit(record)) ?? null;
+  }
+
+  // --- going to a message --------------------------------------------------------------------------------
+
+  /** Show record `n`, and mark it for a moment. */
+  async goTo(n) {
+    if (!this.timeline.records.some((record) => record.n === n)) {
+      this.isAtEnd = false;
+      await this.timeline.openAt(n);
+      this.update();
+    }
+    const element = this.list.querySelector(`[data-n="${n}"]`);
+    if (element === null) {
+      this.say(this.engine.isOnline ? "This message is not here any more." : "It can be read when the connection is back.");
+      return;
+    }
+    this.isAtEnd = false;
+    element.scrollIntoView({ block: "center" });
+    element.focus({ preventScroll: true });
+    this.emphasised = n;
+    this.#emphasise();
+  }
+
+  #emphasise() {
+    if (this.emphasised === undefined) {
+      return;
+    }
+    this.list.querySelector(".emphasised")?.classList.remove("emphasised");
+    this.list.querySelector(`[data-n="${this.emphasised}"]`)?.classList.add("emphasised");
+    clearTimeout(this.emphasisTimer);
+    this.emphasisTimer = setTimeout(() => {
+      this.emphasised = undefined;
+      this.list.querySelector(".emphasised")?.classList.remove("emphasised");
+    }, EMPHASIS_MS);
+  }
+
+  // --- what is done with messages ------------------------------------------------------------------------
+
+  #listen() {
+    this.list.addEventListener("contextmenu", (event) => {
+      const element = event.target.closest(".message");
+      const isText = event.target.closest("a") !== null || !document.getSelection().isCollapsed;
+      const record = element === null || isText ? null : this.#recordOf(element);
+      if (record !== null) {
+        event.preventDefault();
+        const isByKey = event.clientX === 0 && event.clientY === 0;
+        this.actions.open(element, record, isByKey ? null : { x: event.clientX, y: event.clientY });
       }
-    }
-    if (this.timeline.atEnd) {
-      for (const command of this.engine.pending(this.id)) {
-        if (command.command === "send") {
-          this.#put(blocks, context, this.#asRecord(command, context.at));
-        }
-      }
-    }
-    return blocks;
+    });
+    const show = (event) => this.#showTools(event.target.closest(".message"));
+    this.list.addEventListener("pointerover", (event) => event.pointerType === "mouse" && show(event));
+    this.list.addEventListener("focusin", show);
+    this.list.addEventListener("pointerleave", () => this.#showTools(null));
   }
 
-  /** A message that waits, in the form of a record, never before the one above it. */
-  #asRecord({ fields, at: composed, tag, position, failed }, above) {
-    const at = Math.max(composed, above);
-    const { text } = fields;
-    return { type: "message", by: this.engine.me, at, text, n: 0, tag, position, failed: failed ?? null };
+  /** The few most wanted actions, on the message that the pointer or the focus is on. */
+  #showTools(element) {
+    if (element !== null && this.tools?.parentElement === element.querySelector(".bubble")) {
+      return;
+    }
+    this.tools?.remove();
+    this.tools = null;
+    const record = element === null ? null : this.#recordOf(element);
+    if (record === null) {
+      return;
+    }
+    const { actions } = this;
+    const offered = [
+      actions.mayReact(record) && { name: "smile", label: "React", run: () => actions.pickReaction(element, record) },
+      actions.mayReply(record) && { name: "reply", label: "Reply", run: () => actions.onReply(record) },
+      { name: "more", label: "More", run: () => actions.open(element, record) },
+    ].filter(Boolean);
+    this.tools = tools(offered);
+    element.querySelector(".bubble").append(this.tools);
   }
 
-  #put(blocks, context, record) {
-    const day = dayOf(record.at);
-    if (day !== context.day) {
-      const name = dayName(record.at, context.now);
-      const make = () => h("div.day", { role: "separator" }, h("span", {}, name));
-      blocks.push({ key: `day ${day}`, look: name, make });
-      context.before = null;
-      context.day = day;
+  #onCommand(element, key) {
+    const record = this.#recordOf(element);
+    if (record === null) {
+      return false;
     }
-    if (this.divider !== null && !context.isDivided && record.n > this.divider && record.by !== this.engine.me) {
-      const make = () => h("div.unread-divider", { role: "separator" }, h("span", {}, "New messages"));
-      blocks.push({ key: "divider", look: "", make });
-      context.isDivided = true;
-      context.before = null;
-    }
-    blocks.push(record.type === "message" ? this.#message(context, record) : this.#happening(record));
-    context.before = record.type === "message" ? record : null;
-    context.at = record.at;
-  }
-
-  #happening(record) {
-    const parts = phraseOf(record, this.engine.me, (user) => this.engine.displayOf(user));
-    const make = () => {
-      const title = fullTimeOf(record.at);
-      return h("div.happening", { "data-n": record.n, title }, h("span", {}, ...phrase(parts)));
+    const { actions } = this;
+    const commands = {
+      Enter: () => actions.open(element, record),
+      " ": () => actions.open(element, record),
+      r: () => actions.mayReply(record) && actions.onReply(record),
+      e: () => actions.mayEdit(record) && actions.onEdit(record),
+      "+": () => actions.mayReact(record) && actions.pickReaction(element, record),
+      Delete: () => actions.mayDelete(record) && actions.remove(record),
     };
-    return { key: `n ${record.n}`, look: JSON.stringify(parts), make };
+    commands[key]?.();
+    return key in commands;
   }
-
-  #message(context, record) {
-    const { before, row } = context;
-    const isOwn = record.by === this.engine.me;
-    const isFirst = before === null || before.by !== record.by || record.at - before.at > TOGETHER_MS;
-    const author = row.kind === "group" && !isOwn && isFirst ? this.engine.displayOf(record.by) : null;
-    const state = isOwn ? this.#stateOf(row, record) : null;
-    const look = JSON.stringify([isFirst, author, record.text, record.failed?.code]);
-    // A message keeps its element when it is no longer waiting but sent.
-    const isOwnDevice = isOwn && record.tag && record.device === this.engine.ledger.account?.device;
-    const key = record.n === 0 || isOwnDevice ? `tag ${record.tag}` : `n ${record.n}`;
-    const make = () => this.#bubble(record, { isOwn, isFirst, author, isFailed: state === "failed" });
-    return { key, look, make, touch: (element) => setState(element, record.n, state) };
-  }
-
-  #stateOf(row, record) {
-    if (record.n === 0) {
-      return record.failed === null ? "waiting" : "failed";
-    }
-    return tickOf(row, record.n, this.engine.me);
-  }
-
-  #bubble(record, { isOwn, isFirst, author, isFailed }) {
-    const classes = [isOwn ? "own" : "other", isFirst ? "first" : "more", isFailed ? "failed" : "fine"];
-    const jumbo = isEmojiOnly(record.text) ? ".jumbo" : "";
-    const when = h("time", { datetime: new Date(record.at).toISOString(), title: fullTimeOf(record.at) }, timeOf(record.at));
-    const speaker = isOwn ? "You" : this.engine.displayOf(record.by);
-    return h(
-      `div.message.${classes.join(".")}`,
-      {},
-      h(
-        "div.bubble",
-        {},
-        author === null
-          ? h("span.unseen", {}, `${speaker}: `)
-          : h(`div.author.hue-${hueOf(record.by)}`, {}, h("bdi", {}, author)),
-        h(`div.text${jumbo}`, { dir: "auto" }, ...textNodes(record.text)),
-        // Ticks come and go while one reads: they are there to be asked for, not to be announced.
-        h("span.meta", { "aria-live": "off" }, when),
-      ),
-      isFailed ? this.#failure(record) : null,
-    );
-  }
-
-  #failure({ position, failed }) {
-    const { outbox } = this.engine;
-    return h(
-      "div.failure",
-      { role: "alert" },
-      h("span", {}, `Not sent. ${complaint(failed)}`),
-      h("button.link", { type: "button", onclick: () => outbox.retry(position) }, "Send again"),
-      h("button.link", { type: "button", onclick: () => outbox.discard(position) }, "Delete"),
-    );
-  }
-}
-
-/** Show how far a message has come, and under which number it stands, without making it anew. */
-function setState(element, n, state) {
-  element.dataset.n = n;
-  if (state !== null && element.dataset.state !== state) {
-    element.dataset.state = state;
-    element.querySelector(".tick")?.remove();
-    element.querySelector(".meta").append(tick(state));
-  }
-}
-
-function textNodes(text) {
-  return partsOf(text).map((part) =>
-    part.href === undefined
-      ? part.text
-      : h("a", { href: part.href, target: "_blank", rel: "noopener noreferrer" }, part.text),
-  );
 }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.beamish.page.served import PASSWORD, Served, served
+from tests.beamish.page.served import Served, served
+from tests.beamish.page.window import Window
+
+# A busy machine takes its time; what never comes fails all the same.
+expect.set_options(timeout=20_000)
 
 CHROMIUM_ARGUMENTS = [
     "--headless",
@@ -25,12 +29,16 @@ CHROMIUM_ARGUMENTS = [
 WIDE = (1180, 760)
 
 
+def find_program(*names: str) -> str | None:
+    """The path of the first of these that is installed."""
+    return next((found for name in names if (found := shutil.which(name)) is not None), None)
+
+
 def _program(*names: str) -> str:
-    for name in names:
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    pytest.skip(f"the system package that provides {names[0]} is not installed")
+    found = find_program(*names)
+    if found is None:
+        pytest.skip(f"the system package that provides {names[0]} is not installed")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -71,90 +79,16 @@ def name() -> Callable[[str], str]:
     return lambda base: f"{base}{number}"
 
 
-class Window:
-    """A browser window of its own profile, with the page open, and what people do there."""
-
-    def __init__(self, context: BrowserContext, url: str) -> None:
-        self.context = context
-        self.url = url
-        self.problems: list[str] = []
-        self.page = self.tab()
-
-    def tab(self) -> Page:
-        page = self.context.new_page()
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
-        page.on("console", self._on_console)
-        page.goto(self.url)
-        return page
-
-    def _on_console(self, message) -> None:
-        # A refused connection is logged by the browser itself; it is what some tests are about.
-        if message.type == "error" and "WebSocket connection to" not in message.text:
-            self.problems.append(message.text)
-
-    def later(self, seconds: float) -> None:
-        """Put the page's time forward; the window was opened with a `clock`."""
-        self.page.clock.run_for(1_000 * seconds)
-
-    def register(self, user: str, display: str) -> Window:
-        page = self.page
-        page.get_by_role("button", name="Create an account").click()
-        page.get_by_label("User name").fill(user)
-        page.get_by_label("Your name").fill(display)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Create account").click()
-        expect(page.get_by_role("heading", name=display)).to_be_visible()
-        return self
-
-    def log_in(self, user: str, password: str = PASSWORD) -> None:
-        self.page.get_by_label("User name").fill(user)
-        self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Log in", exact=True).click()
-
-    def write_to(self, user: str) -> None:
-        self.page.get_by_role("searchbox").fill(user)
-        self.page.get_by_role("button", name=f"Write to @{user}").click()
-        expect(self.composer).to_be_visible()
-
-    def open(self, title: str) -> None:
-        self.page.get_by_role("navigation").get_by_role("button", name=title).click()
-
-    @property
-    def composer(self):
-        return self.page.get_by_role("textbox", name="Message", exact=True)
-
-    def say(self, text: str) -> None:
-        self.composer.fill(text)
-        self.composer.press("Enter")
-
-    def message(self, text: str):
-        return self.page.locator(".message").filter(has=self.page.get_by_text(text, exact=True))
-
-    def happening(self, text: str):
-        return self.page.locator(".happening").filter(has_text=text)
-
-    def texts(self) -> list[str]:
-        return self.page.locator(".message .text").all_inner_texts()
-
-    def expect_tick(self, text: str, state: str) -> None:
-        expect(self.message(text).get_by_role("img", name=state, exact=True)).to_be_visible(
-            timeout=10_000
-        )
-
-    def expect_unread(self, title: str, count: int) -> None:
-        row = self.page.get_by_role("navigation").get_by_role("button", name=title)
-        expect(row.locator(".badge")).to_have_text(re.compile(rf"^{count}\b"))
-
-
-@pytest.fixture
-def window(browser: Browser, node: Served) -> Iterator[Callable[..., Window]]:
+@contextmanager
+def windows_of(browser: Browser, node: Served) -> Iterator[Callable[..., Window]]:
     """Opens windows; at the end none of them may have met an error."""
     windows: list[Window] = []
 
     def open_window(size: tuple[int, int] = WIDE, *, clock: bool = False, **options) -> Window:
         viewport = {"width": size[0], "height": size[1]}
-        context = browser.new_context(viewport=viewport, **options)
+        # A worker would stand between the page and what tests put in its way.
+        workers = options.pop("service_workers", "block")
+        context = browser.new_context(viewport=viewport, service_workers=workers, **options)
         if clock:  # the page's time, which a test may put forward
             context.clock.install()
         windows.append(Window(context, node.url))
@@ -165,3 +99,37 @@ def window(browser: Browser, node: Served) -> Iterator[Callable[..., Window]]:
     for opened in windows:
         opened.context.close()
     assert [problem for opened in windows for problem in opened.problems] == []
+
+
+@pytest.fixture
+def window(browser: Browser, node: Served) -> Iterator[Callable[..., Window]]:
+    with windows_of(browser, node) as open_window:
+        yield open_window
+
+
+PEOPLE = {"anna": "Anna", "ben": "Ben", "cora": "Cora Silva"}
+
+
+@pytest.fixture(scope="module")
+def people(browser: Browser, node: Served) -> Iterator[tuple[Window, ...]]:
+    """Windows of Anna, Ben and Cora (users anna, ben, cora), for all tests of a module."""
+    with windows_of(browser, node) as open_window:
+        yield tuple(open_window().register(user, display) for user, display in PEOPLE.items())
+
+
+@pytest.fixture
+def friends(people: tuple[Window, ...]) -> Iterator[tuple[Window, ...]]:
+    """Anna, Ben and Cora in a new group of Anna's, all looking at it; `title` is the group's."""
+    title = f"Friends {next(_numbers)}"
+    anna, *others = people
+    anna.make_group(title, *(user for user in PEOPLE if user != "anna"))
+    for one in others:
+        one.open(title)
+        expect(one.composer).to_be_visible()
+    for one in people:
+        one.title = title
+    yield people
+    for one in people:
+        # A test that failed half way may have left a question open.
+        one.page.evaluate("document.querySelectorAll('dialog').forEach((one) => one.close())")
+        one.page.goto(f"{one.url}#/")

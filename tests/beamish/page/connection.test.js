@@ -12,7 +12,7 @@ import {
   RequestRefused,
   SILENCE_MS,
 } from "./connection.js";
-import { FakeClock, settle } from "./fake_node.js";
+import { FakeClock, settle } from "./fake_clock.js";
 
 /** A connection whose sockets are kept in `sockets`, opened and answered by hand. */
 function bench(handlers = {}) {

@@ -4,16 +4,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  applyDescription,
   applyMarks,
   applyReading,
   applyReceipt,
   applyRecord,
+  applyRecords,
   applySnapshot,
   isComplete,
+  isPutAway,
   newConversation,
   tickOf,
 } from "./conversation.js";
+import { applyDescription, may } from "./membership.js";
 
 const ME = "anna";
 const said = (n, by, text = `text ${n}`) => ({ n, type: "message", ordinal: n, by, at: n * 1000, text });
@@ -144,4 +146,79 @@ test("the preview is the newest thing shown, whatever order records come in", ()
   const strange = after(row, { n: 4, type: "of a later version", by: "ben", at: 4000 });
   assert.equal(strange.preview.text, "newest");
   assert.equal(strange.applied, 4);
+});
+
+const deletion = (n, target, by = "ben") => ({ n, type: "delete", by, at: n * 1000, target });
+const tombstone = (n, deleted, by = "ben") => ({ n, type: "message", ordinal: n, by, at: n * 1000, deleted, deleted_by: by, rev: deleted });
+const mention = (n, by = "ben") => ({ ...said(n, by), mentions: [ME] });
+
+test("a deletion takes its message from the unread, once, and only when it was counted", () => {
+  const row = direct(said(2, "ben"), said(3, "ben"), said(4, ME));
+  const told = { records: [deletion(5, 2)], amended: [tombstone(2, 5)] };
+  const once = applyRecords(row, told, ME);
+  assert.equal(once.unread, 1);
+  assert.equal(applyRecords(once, told, ME).unread, 1);
+  const own = applyRecords(once, { records: [deletion(6, 4, ME)], amended: [tombstone(4, 6, ME)] }, ME);
+  assert.equal(own.unread, 1);
+  const read = applyReading(row, 3, 2);
+  assert.equal(applyRecords(read, told, ME).unread, 0);
+});
+
+test("a message that came deleted was never counted, whenever its deletion is told", () => {
+  const early = applyRecords(direct(said(2, "ben")), { records: [tombstone(3, 4)] }, ME);
+  assert.equal(early.unread, 1);
+  const later = applyRecords(early, { records: [deletion(4, 3)], amended: [tombstone(3, 4)] }, ME);
+  assert.equal(later.unread, 1);
+  const together = applyRecords(direct(said(2, "ben")), { records: [tombstone(3, 4), deletion(4, 3)] }, ME);
+  assert.equal(together.unread, 1);
+});
+
+test("mentions are counted among the unread, and the node's count holds", () => {
+  const row = direct(said(2, "ben"), mention(3), mention(4), mention(5, ME));
+  assert.deepEqual([row.unread, row.mentions], [3, 2]);
+  assert.equal(applyReading(row, 3, 2, 1).mentions, 1);
+  assert.equal(applyReading(row, 5, 3, 2).mentions, 0);
+  assert.equal(applyMarks(row, { read: 3, delivered: 3, unread: 1, mentions: 0 }).mentions, 0);
+  assert.equal(applySnapshot(row, { last: 9, unread: 7, mentions: 3, read: 1 }).mentions, 3);
+});
+
+test("the last words follow an edit and a deletion, and no touch is shown", () => {
+  const row = direct(said(2, "ben", "helo"));
+  const edited = { ...said(2, "ben", "hello"), edited: 3, rev: 3 };
+  const after3 = applyRecords(row, { records: [{ n: 3, type: "edit", by: "ben", at: 9000, target: 2 }], amended: [edited] }, ME);
+  assert.deepEqual([after3.preview.text, after3.preview.n, after3.at], ["hello", 2, 2000]);
+  const stale = applyRecords(after3, { amended: [said(2, "ben", "helo")] }, ME);
+  assert.equal(stale.preview.text, "hello");
+  const gone = applyRecords(after3, { records: [deletion(4, 2)], amended: [tombstone(2, 4)] }, ME);
+  assert.deepEqual([gone.preview.text, gone.preview.deleted], [undefined, 4]);
+});
+
+test("what a group agrees on is followed, and rights come from it", () => {
+  const at = { by: "ben", at: 1 };
+  let row = { ...group(), links: [], bans: [] };
+  assert.deepEqual([may(row, "post"), may(row, "invite"), may(row, "info")], [true, false, false]);
+  row = after(
+    row,
+    { n: 2, type: "info", title: "Old friends", description: "since school", ...at },
+    { n: 3, type: "permissions", post: "admin", invite: "member", info: "member", ...at },
+    { n: 4, type: "slow_mode", seconds: 30, ...at },
+    { n: 5, type: "link", link: "abc", uses: 2, ...at },
+    { n: 6, type: "join", by: "dan", display: "Dan", link: "abc", at: 1 },
+    { n: 7, type: "ban", user: "cora", ends: true, ...at },
+  );
+  assert.deepEqual([row.title, row.description, row.slowMode], ["Old friends", "since school", 30]);
+  assert.deepEqual([may(row, "post"), may(row, "invite"), may(row, "info")], [false, true, true]);
+  assert.deepEqual(row.links, [{ link: "abc", by: "ben", used: 1, uses: 2 }]);
+  assert.deepEqual([row.bans, Object.keys(row.members).sort()], [["cora"], ["anna", "ben", "dan"]]);
+  row = after(row, { n: 8, type: "unban", user: "cora", ...at }, { n: 9, type: "link_gone", link: "abc", ...at });
+  assert.deepEqual([row.bans, row.links], [[], []]);
+  assert.equal(after(row, { n: 10, type: "ban", user: ME, ...at }).role, null);
+});
+
+test("an archived conversation comes back with something unread, unless it is muted", () => {
+  const row = { ...direct(said(2, "ben")), archived: true };
+  assert.equal(isPutAway(row, 1000), false);
+  assert.equal(isPutAway({ ...row, mutedUntil: 2000 }, 1000), true);
+  assert.equal(isPutAway({ ...row, mutedUntil: 2000 }, 3000), false);
+  assert.equal(isPutAway(applyReading(row, 2, 1), 1000), true);
 });

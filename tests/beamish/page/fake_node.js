@@ -5,46 +5,6 @@
  * timer of the given clock, and may be lost, with its socket, by `drop()`, `silence()` or the `mischief` hook.
  */
 
-export class FakeClock {
-  constructor() {
-    this.time = 0;
-    this.timers = [];
-    this.count = 0;
-    this.now = () => this.time;
-    this.setTimer = (fn, ms) => {
-      this.count += 1;
-      this.timers.push({ id: this.count, at: this.time + ms, fn });
-      return this.count;
-    };
-    this.clearTimer = (id) => {
-      this.timers = this.timers.filter((timer) => timer.id !== id);
-    };
-  }
-
-  /** Let promises settle, then run timers in order, until `ms` have passed. */
-  async advance(ms) {
-    const end = this.time + ms;
-    for (;;) {
-      await settle();
-      const due = this.timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at || a.id - b.id)[0];
-      if (due === undefined) {
-        break;
-      }
-      this.timers = this.timers.filter((timer) => timer !== due);
-      this.time = Math.max(this.time, due.at);
-      due.fn();
-    }
-    this.time = end;
-  }
-}
-
-/** Every promise that can settle without a timer has settled. */
-export async function settle() {
-  for (let turn = 0; turn < 3; turn += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 export class FakeNode {
   constructor(clock) {
     this.clock = clock;
@@ -86,29 +46,36 @@ export class FakeNode {
     if (log.records.length === 0 && conversation.startsWith("d:")) {
       const pair = conversation.split(":").slice(1);
       log.members = pair;
-      this.#add(log, { type: "create", kind: "direct", title: "", members: pair.map((u) => [u, u, "member"]), by: record.by });
+      this.add(log, { type: "create", kind: "direct", title: "", members: pair.map((u) => [u, u, "member"]), by: record.by });
     }
-    this.#add(log, record);
-    log.members.forEach((user) => this.#tell(user, conversation));
+    this.add(log, record);
+    log.members.forEach((user) => this.tell(user, conversation));
     return log.records.at(-1);
   }
 
-  #add(log, record) {
+  add(log, record) {
     const ordinal = log.records.filter((r) => r.type === "message").length + 1;
     const more = record.type === "message" ? { ordinal } : {};
     log.records.push({ n: log.records.length + 1, at: 1000 + this.clock.time, ...more, ...record });
   }
 
-  #tell(user, conversation) {
+  tell(user, conversation) {
     const inbox = this.users.get(user);
     if (inbox === undefined) {
       return;
     }
     const told = inbox.marks.get(conversation)?.last ?? 0;
     const records = this.log(conversation).records.slice(told);
-    this.put(user, { type: "records", conversation, records });
+    this.put(user, { type: "records", conversation, records, ...this.amendedBy(conversation, records) });
     const marks = inbox.marks.get(conversation) ?? { read: 0, delivered: 0 };
     inbox.marks.set(conversation, { ...marks, last: this.log(conversation).records.length });
+  }
+
+  /** The present records that touches among `records` are about, unless these are among them. */
+  amendedBy(conversation, records) {
+    const targets = new Set(records.map(({ target }) => target).filter((n) => n !== undefined));
+    records.forEach(({ n }) => targets.delete(n));
+    return targets.size ? { amended: [...targets].map((n) => this.log(conversation).records[n - 1]) } : {};
   }
 
   /** Put an item into an inbox and tell those who are attached. */
@@ -252,18 +219,24 @@ export class FakeNode {
         unread: this.unread(socket.user, conversation),
         receipts: [],
       }));
-    return { ok: { epoch: this.epoch, number: this.head(socket.user), conversations } };
+    const { account } = inbox;
+    return { ok: { epoch: this.epoch, number: this.head(socket.user), conversations, ...(account ? { account } : {}) } };
   }
 
   unread(user, conversation) {
     const read = this.users.get(user).marks.get(conversation)?.read ?? 0;
     const records = this.log(conversation).records;
-    return records.filter((r) => r.type === "message" && r.by !== user && r.n > read).length;
+    return records.filter((r) => r.type === "message" && r.by !== user && r.n > read && !r.deleted).length;
   }
 
-  on_history(socket, { conversation, before = Infinity, limit = 50 }) {
+  on_history(socket, { conversation, before = Infinity, after, limit = 50 }) {
+    if (after !== undefined) {
+      const later = this.log(conversation).records.filter((record) => record.n > after);
+      return { ok: { records: later.slice(0, limit), more: later.length > limit } };
+    }
     const found = this.log(conversation).records.filter((record) => record.n < before);
-    return { ok: { records: found.slice(-limit), more: found.length > limit } };
+    const records = found.slice(-limit);
+    return { ok: { records, more: found.length > limit, ...this.amendedBy(conversation, records) } };
   }
 
   on_read(socket, { conversation, upto }) {
@@ -292,7 +265,7 @@ export class FakeNode {
     const conversation = `g:${tag.toLowerCase().replace(/[^a-z]/g, "a")}`;
     const log = this.log(conversation);
     const { user, device } = socket;
-    return this.#numbered(socket, log, { number, tag, conversation }, () => {
+    return this.numbered(socket, log, { number, tag, conversation }, () => {
       log.kind = "group";
       log.title = title;
       log.members = [user, ...members];
@@ -301,20 +274,156 @@ export class FakeNode {
     });
   }
 
-  on_send(socket, { conversation, number, tag, text }) {
+  on_send(socket, { conversation, number, tag, text, reply, mentions, action }) {
     const { user, device } = socket;
     const item = { number, tag, conversation };
-    return this.#numbered(socket, this.log(conversation), item, () => ({
+    const more = Object.fromEntries(Object.entries({ reply, mentions, action }).filter(([, value]) => value !== undefined));
+    return this.numbered(socket, this.log(conversation), item, () => ({
       type: "message",
       by: user,
       device,
       number,
       tag,
       text,
+      ...more,
     }));
   }
 
-  #numbered(socket, log, { number, tag, conversation }, make) {
+  on_edit(socket, item) {
+    return this.#touch(socket, item, (record, n) => ({ ...record, text: item.text, edited: n, rev: n }));
+  }
+
+  on_delete(socket, item) {
+    return this.#touch(socket, item, ({ n: at, type, by, at: time, ordinal }, n) => ({
+      n: at,
+      type,
+      by,
+      at: time,
+      ordinal,
+      deleted: n,
+      deleted_by: socket.user,
+      rev: n,
+    }));
+  }
+
+  on_react(socket, item) {
+    return this.#touch(socket, item, (record, n) => {
+      const others = (record.reactions ?? []).filter(([user]) => user !== socket.user);
+      const mine = item.emoji === "" ? [] : [[socket.user, item.emoji, n]];
+      return { ...record, reactions: [...others, ...mine], rev: n };
+    });
+  }
+
+  #touch(socket, { command, conversation, number, tag, target }, amend) {
+    const log = this.log(conversation);
+    const { user, device } = socket;
+    return this.numbered(socket, log, { number, tag, conversation }, () => {
+      const record = log.records[target - 1];
+      if (record === undefined || record.deleted !== undefined) {
+        return { error: { code: "not_found", message: "no such message", retryable: false } };
+      }
+      log.records[target - 1] = amend(record, log.records.length + 1);
+      return { type: command, by: user, device, number, tag, target };
+    });
+  }
+
+  /** Change a message as another user's device would: "edit", "delete" or "react". */
+  touch(conversation, user, command, target, fields = {}) {
+    this.hands = (this.hands ?? 0) + 1;
+    const socket = { user, device: `hand${this.hands}` };
+    return this[`on_${command}`](socket, { command, conversation, number: 1, tag: "t", target, ...fields });
+  }
+
+  /** A numbered command of the account's lane becomes an item of the inbox. */
+  #account(socket, { number, tag }, item) {
+    const { user, device } = socket;
+    this.lanes ??= new Map();
+    const used = this.lanes.get(device) ?? [];
+    const known = used.find((entry) => entry.tag === tag);
+    if (known !== undefined) {
+      return { ok: known.ok };
+    }
+    if (number !== used.length + 1) {
+      return { error: { code: "expected", message: "gap", retryable: true, expected: used.length + 1 } };
+    }
+    const ok = { conversation: "@", n: this.head(user) + 1, at: 1000 + this.clock.time };
+    this.lanes.set(device, [...used, { tag, ok }]);
+    this.put(user, { ...item, device, number, tag });
+    return { ok };
+  }
+
+  on_set_profile(socket, item) {
+    const { display = socket.user.toUpperCase(), status = "" } = item;
+    return this.#account(socket, item, { type: "profile", display, status });
+  }
+
+  on_set_privacy(socket, item) {
+    const { last_seen = "everyone", read_marks = true } = item;
+    return this.#account(socket, item, { type: "privacy", last_seen, read_marks });
+  }
+
+  on_block(socket, item) {
+    return this.#account(socket, item, { type: "block", user: item.user, on: true });
+  }
+
+  on_set_conversation(socket, item) {
+    const { target, muted_until = 0, archived = false, pinned = false } = item;
+    return this.#account(socket, item, { type: "settings", conversation: target, muted_until, archived, pinned });
+  }
+
+  on_subscribe(socket, item) {
+    const { n: since, ordinal } = this.newest(item.target);
+    return this.#account(socket, item, { type: "subscription", channel: item.target, on: true, since, read: since, ordinal });
+  }
+
+  on_unsubscribe(socket, item) {
+    return this.#account(socket, item, { type: "subscription", channel: item.target, on: false, since: 0 });
+  }
+
+  on_look(socket, { users }) {
+    return { ok: { presence: users.map((user) => ({ user, online: true, display: user, status: "" })) } };
+  }
+
+  on_typing() {
+    return { ok: {} };
+  }
+
+  on_follow(socket, { channels }) {
+    socket.followed = new Map(channels.map(({ channel, after }) => [channel, after]));
+    queueMicrotask(() => socket.followed.forEach((after, channel) => this.#post(socket, channel)));
+    return { ok: { channels: channels.map(({ channel }) => this.newest(channel)) } };
+  }
+
+  /** What `follow` answers of a channel. */
+  newest(channel) {
+    const { records, epoch = 1 } = this.log(channel);
+    const ordinal = records.filter(({ type }) => type === "message").length;
+    return { channel, epoch, n: records.length, ordinal, title: records[0]?.title ?? "" };
+  }
+
+  #post(socket, channel) {
+    const after = socket.followed.get(channel);
+    const records = this.log(channel).records.slice(after);
+    if (records.length) {
+      const to = after + records.length;
+      socket.followed.set(channel, to);
+      const more = this.amendedBy(channel, records);
+      const { epoch } = this.newest(channel);
+      socket.push({ event: "posts", channel, epoch, from: after + 1, to, records, ...more });
+    }
+  }
+
+  /** Append a post to a channel and give it to those who follow. */
+  post(channel, record) {
+    this.add(this.log(channel), record);
+    for (const socket of this.sockets) {
+      if (socket.followed?.has(channel)) {
+        this.#post(socket, channel);
+      }
+    }
+  }
+
+  numbered(socket, log, { number, tag, conversation }, make) {
     const used = log.numbers.get(socket.device) ?? [];
     const known = used.find((entry) => entry.tag === tag);
     if (known !== undefined) {

@@ -23,7 +23,16 @@ from beamish.node import NodeConfig, open_node
 
 PAGE = Path(beamish.__file__).parent / "page"
 PASSWORD = "correct horse"
-CHEAP_HASHES = MessengerSettings(argon2_memory_kib=64, argon2_time=1, mark_interval_s=0.2)
+SETTINGS = MessengerSettings(
+    argon2_memory_kib=64,
+    argon2_time=1,
+    mark_interval_s=0.2,
+    # A program says in a second here what people say in days.
+    user_commands_per_s=10_000,
+    user_burst=20_000,
+    conversation_commands_per_s=10_000,
+    conversation_burst=20_000,
+)
 
 
 class Proxy:
@@ -162,7 +171,7 @@ class Served:
     async def _serve(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._stop = trio.Event()
-        config = NodeConfig(data=self.data, settings=CHEAP_HASHES)
+        config = NodeConfig(data=self.data, settings=SETTINGS)
         async with open_node(config) as node, trio.open_nursery() as nursery:
             self.gateway = await open_gateway(
                 nursery, "127.0.0.1", 0, node, GatewayConfig(page=PAGE)

@@ -73,6 +73,21 @@ export const CLAIMS = {
     same((await store.records("c", { limit: 9 })).map(({ text }) => text), ["same"], "texts");
   },
 
+  "of two contents of a record the one with the higher rev is kept": async (open) => {
+    const store = await claimed(open);
+    const texts = async () => (await store.records("c", { limit: 9 })).map(({ text }) => text);
+    const content = (text, rev, more = {}) => ["c", { n: 1, type: "message", text, rev, ...more }];
+    await store.commit({ wipe: true, records: [content("second", 5)] });
+    await store.commit({ records: [content("first", 3)] });
+    same(await texts(), ["second"], "an older one");
+    await store.commit({ records: [content("third", 7)] });
+    same(await texts(), ["third"], "a newer one");
+    await store.commit({ records: [content(undefined, 7, { withheld: true })] });
+    same(await texts(), ["third"], "a withheld one");
+    await store.commit({ records: [["c", { n: 1, type: "message", deleted: 9, rev: 9 }]] });
+    same(await texts(), [undefined], "a deleted one");
+  },
+
   "dropping comes before putting": async (open) => {
     const store = await claimed(open);
     await store.commit({
@@ -100,6 +115,8 @@ export const CLAIMS = {
     await store.commit({ dropRecordsBelow: [["c", 3]] });
     same(await numbers(store, "c", { limit: 9 }), [3, 4], "records of c");
     same(await numbers(store, "d", { limit: 9 }), [1], "records of d");
+    await store.commit({ records: [["c", record(3)], ["c", record(5)]], dropRecordsBelow: [["c", 4]] });
+    same(await numbers(store, "c", { limit: 9 }), [4, 5], "what is put below is not kept");
   },
 
   "only the last who claimed the data can write": async (open) => {

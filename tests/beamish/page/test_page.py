@@ -80,7 +80,7 @@ def test_a_group_is_created_used_and_left(window, name) -> None:
     anna = window().register(name("anna"), "Anna")
     ben = window().register(name("ben"), "Ben")
     cora = window().register(name("cora"), "Cora")
-    anna.page.get_by_role("button", name="New group").click()
+    anna.begin("New group")
     anna.page.get_by_label("Name of the group").fill("Lighthouse")
     anna.page.get_by_label("Members, by user name").fill(f"@{name('ben')}")
     anna.page.get_by_role("button", name="Create").click()
@@ -111,7 +111,7 @@ def test_a_group_is_created_used_and_left(window, name) -> None:
 def test_an_open_group_is_joined_by_its_link(window, name) -> None:
     anna = window().register(name("anna"), "Anna")
     ben = window().register(name("ben"), "Ben")
-    anna.page.get_by_role("button", name="New group").click()
+    anna.begin("New group")
     anna.page.get_by_label("Name of the group").fill("Everybody")
     anna.page.get_by_label("Open: anybody").check()
     anna.page.get_by_role("button", name="Create").click()
