@@ -41,6 +41,7 @@ from beamish.messenger.conversations.conversation import Conversation
 from beamish.messenger.conversations.window import FanOutWindow
 from beamish.messenger.directory import Directory
 from beamish.messenger.environment import Environment
+from beamish.messenger.events import CAPACITY, EventHub, EventStream
 from beamish.messenger.faults import CrashInjector, NoFaults
 from beamish.messenger.leases import Leases
 from beamish.messenger.lookout import Lookout
@@ -48,17 +49,20 @@ from beamish.messenger.messages import CloseSession
 from beamish.messenger.overload.floods import Floods
 from beamish.messenger.overload.load import Load
 from beamish.messenger.overload.load_meter import LoadMeter
+from beamish.messenger.sessions.host_login import Authenticate
 from beamish.messenger.sessions.outbox import Outbox
 from beamish.messenger.sessions.session import Session
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.messenger.settings import MessengerSettings
 from beamish.messenger.streams.journal_port import JournalPort, LogReader
 from beamish.messenger.sweeper import Sweeper
+from beamish.messenger.system_user import NotSent, SystemUser
 from beamish.messenger.traffic import Meter, Traffic
 from beamish.messenger.users.user import User
 from beamish.operations.timed_journal import TimedJournal
-from beamish.protocol import Codec
+from beamish.protocol import Codec, MsgpackCodec, validators
 from beamish.protocol import Refusal as ProtocolRefusal
+from beamish.protocol.session import Vouched
 from storage import Journal, open_lmdb
 from supervision import Budget, ChildSpec, DynamicSupervisor, StartChild, Supervisor
 
@@ -89,6 +93,8 @@ class NodeConfig:
     `faults` makes actors crash on purpose; `seed` fixes the runtime's randomness;
     `tune_collector` lets the node tune Python's garbage collector for its load, which is the whole
     process's; `journal` replaces the one on disk, `journal_options` are given to `open_lmdb`.
+    `authenticate`, an async function of `(user, secret, peer)`, says who may log in, by the name to
+    show or None, in place of passwords: `beamish.messenger.sessions.host_login` is its contract.
     """
 
     data: Path
@@ -101,6 +107,7 @@ class NodeConfig:
     tune_collector: bool = False
     journal_options: dict[str, Any] = field(default_factory=dict)
     journal: AbstractAsyncContextManager[Journal] | None = None
+    authenticate: Authenticate | None = None
 
 
 class NodeFailed(Exception):
@@ -116,11 +123,14 @@ class Node:
         self.system = system
         self.accounts = Administration(environment)
         self._supervisors: dict[str, Ref] = {}
+        self._system_users: dict[str, SystemUser] = {}
+        self._nursery: trio.Nursery | None = None
         self._accepting = False
         self._ended: Signal[ExitReason] = Signal()
 
-    async def start(self) -> None:
-        """Build the supervision tree."""
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Build the supervision tree; what is no actor runs in `nursery`."""
+        self._nursery = nursery
         env = self.environment
         specs = [ChildSpec(name, DynamicSupervisor, type="supervisor", name=name) for name in KINDS]
         top = await self.system.spawn(Supervisor, specs, name="messenger")
@@ -140,8 +150,9 @@ class Node:
         await top.call(StartChild(ChildSpec("sweeper", Sweeper, (env,), name="sweeper")))
         await top.call(StartChild(ChildSpec("load meter", LoadMeter, (env,), name="load meter")))
         self._accepting = True
+        nursery.start_soon(self._watch)
 
-    async def watch(self) -> None:
+    async def _watch(self) -> None:
         """Wait for the end of the supervision tree; raises NodeFailed then."""
         reason = await self._ended.wait()
         self._accepting = False
@@ -151,8 +162,10 @@ class Node:
         """Whether sessions are taken."""
         return self._accepting
 
-    async def open_session(self, codec: Codec, peer: str) -> SessionLink:
-        """A session for a new connection that speaks `codec`.
+    async def open_session(
+        self, codec: Codec, peer: str, vouched: Vouched | None = None
+    ) -> SessionLink:
+        """A session for a new connection that speaks `codec`, for no other user than `vouched`.
 
         Raises:
             Refusal: the node is stopping.
@@ -165,12 +178,58 @@ class Node:
             settings.session_in_hand,
             Meter(self.environment.traffic, codec),
         )
-        args = (link, codec, peer, self.environment)
+        args = (link, codec, peer, self.environment, vouched)
         try:
             await self._supervisors["sessions"].call(StartChild(SESSION, args))
         except CallError as error:
             raise ProtocolRefusal("internal", f"no session could be started: {error}") from error
         return link
+
+    def events(self, capacity: int = CAPACITY) -> EventStream:
+        """What happens from here on, for ``async with``; see `beamish.messenger.events`.
+
+        Raises:
+            ValueError: `capacity` is less than 1.
+        """
+        return EventStream(self.environment.events, capacity)
+
+    async def system_user(self, name: str, *, display: str | None = None) -> SystemUser:
+        """A user for the program around the node, made if it is new; see `system_user`.
+
+        Args:
+            name: of the user; nobody can log in as it.
+            display: the name to show if it is new.
+
+        Raises:
+            ValueError: a name breaks a rule.
+            NotSent: the name is a person's, or the account is disabled or deleted.
+        """
+        env, limits = self.environment, self.environment.settings.limits
+        try:
+            validators.user(name, limits, "the user's name")
+            if display is not None:
+                validators.display(display, limits, "the display name")
+        except ProtocolRefusal as refusal:
+            raise ValueError(refusal.message) from None
+        assert self._nursery is not None
+        user = self._system_users.get(name)
+        if user is None:
+            shown = name if display is None else display
+            user = SystemUser(
+                name,
+                shown,
+                codec=MsgpackCodec(limits),
+                open_session=self.open_session,
+                secret=env.secret,
+                nursery=self._nursery,
+            )
+            self._system_users[name] = user
+        try:
+            await user.open()
+        except NotSent:
+            self._system_users.pop(name, None)
+            raise
+        return user
 
     async def add_user(self, user: str, password: str, display: str | None = None) -> None:
         """Create an account, whether registration is open or not.
@@ -203,6 +262,7 @@ class Node:
             "fan_outs_waiting": self.environment.window.waiting,
             "load": self.environment.load.statistics(),
             "floods_refused": self.environment.floods.refused,
+            "events_dropped": self.environment.events.dropped,
             "journal": self.journal.statistics(),
             "actors": self.system.statistics(),
             "password_hashes": self.environment.passwords.hashes,
@@ -219,6 +279,7 @@ class Node:
         """Refuse new sessions and new commands; what is in hand goes on."""
         self._accepting = False
         self.environment.shutting_down = True
+        self.environment.events.end()
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  a bound on good manners
         """Wait until no session has a command in hand, at most `timeout` seconds."""
@@ -250,6 +311,7 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
         )
         settings = config.settings
         traffic = Traffic()
+        events = EventHub()
         port = JournalPort(TimedJournal(journal, traffic.appended))
         environment = Environment(
             journal=port,
@@ -262,7 +324,9 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             now_ms=config.now_ms,
             secret=config.secret,
             directory=Directory(system),
-            connections=Connections(),
+            connections=Connections(events),
+            authenticate=config.authenticate,
+            events=events,
             leases=Leases(),
             window=FanOutWindow(),
             load=Load(trio.current_time, settings.overload_wait_s),
@@ -270,9 +334,8 @@ async def open_node(config: NodeConfig) -> AsyncIterator[Node]:
             traffic=traffic,
         )
         node = Node(environment, journal, system)
-        await node.start()
         nursery = await stack.enter_async_context(trio.open_nursery())
-        nursery.start_soon(node.watch)
+        await node.start(nursery)
         try:
             yield node
         finally:

@@ -1,7 +1,8 @@
 """Carrying a WebSocket that somebody else's server accepted.
 
 The host has checked the request, chosen one of our subprotocols and accepted; it keeps its own
-bounds on heads, connections and message sizes. From there on the connection is one like ours.
+bounds on heads, connections and message sizes. From there on the connection is one like ours. Where
+the host has found out already who is there, it says so, and nobody else may log in.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from trio_websocket import WebSocketConnection
 from beamish.gateway.connection import BROKE_OFF, Connection
 from beamish.gateway.statistics import GatewayStatistics
 from beamish.gateway.stream import short_reason
+from beamish.protocol import validators
 from beamish.protocol.codec import codecs
+from beamish.protocol.errors import Refusal
 from beamish.protocol.limits import DEFAULT_LIMITS, Limits
-from beamish.protocol.session import NodeLike
+from beamish.protocol.session import NodeLike, Vouched
 
 SWEEP_SECONDS = 1.0
 
@@ -26,6 +29,8 @@ async def serve_connection(
     node: NodeLike,
     *,
     peer: str = "embedded",
+    user: str | None = None,
+    display: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     statistics: GatewayStatistics | None = None,
 ) -> tuple[int, str]:
@@ -35,6 +40,9 @@ async def serve_connection(
         socket: accepted with `subprotocol` "beamish.msgpack" or "beamish.json".
         node: gives the session.
         peer: the client's address, for the node's logs and limits.
+        user: who this is, where the host knows: only this user may log in on the connection, by
+            whatever password or by a token of this user's.
+        display: the name to show of a user who is new to the node; `user` if left out.
         limits: of the protocol. Give trio-websocket `max_message_size=limits.frame_bytes`.
         statistics: counted into, where given.
 
@@ -42,7 +50,7 @@ async def serve_connection(
         Close code and reason; 1006 for a connection that broke off.
 
     Raises:
-        ValueError: the connection has another subprotocol.
+        ValueError: the connection has another subprotocol, or a name breaks a rule.
         Refusal: the node takes no sessions now; the connection is left open.
     """
     codec = codecs(limits).get(socket.subprotocol or "")
@@ -51,7 +59,10 @@ async def serve_connection(
             f"accept the connection with subprotocol beamish.json or beamish.msgpack,"
             f" not {socket.subprotocol!r}"
         )
-    opened = node.open_session(codec, peer)
+    if user is None:
+        opened = node.open_session(codec, peer)
+    else:
+        opened = node.open_session(codec, peer, _vouched(user, display, limits))
     session = await opened if isawaitable(opened) else opened
     connection = Connection(socket, codec, session, statistics or GatewayStatistics())
     end = (BROKE_OFF, "")
@@ -67,6 +78,16 @@ async def serve_connection(
                     await socket.aclose(end[0], short_reason(end[1]))
             await session.disconnected()
     return end
+
+
+def _vouched(user: str, display: str | None, limits: Limits) -> Vouched:
+    try:
+        validators.user(user, limits, "the user's name")
+        if display is not None:
+            validators.display(display, limits, "the display name")
+    except Refusal as refusal:
+        raise ValueError(refusal.message) from None
+    return Vouched(user, user if display is None else display)
 
 
 async def _sweep(connection: Connection) -> None:

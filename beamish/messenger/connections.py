@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors import Ref
+from beamish.messenger.events import EventHub, UserOffline, UserOnline
 from beamish.messenger.messages import Head, Revoked
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.protocol import CloseCode
@@ -13,7 +14,8 @@ from beamish.protocol import CloseCode
 class Connections:
     """Living sessions; each enters itself at its start and leaves at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventHub | None = None) -> None:
+        self._events = EventHub() if events is None else events
         self._links: dict[Ref, SessionLink] = {}
         self._users: dict[Ref, str] = {}
         self.watchers: dict[str, Callable[[SessionLink], None]] = {}
@@ -30,6 +32,8 @@ class Connections:
     def logged_in(self, session: Ref, user: str, device: str) -> None:
         """A session speaks for this device of `user` from now on."""
         self._users[session] = user
+        if self._events.wanted and user not in self._devices:
+            self._events.tell(UserOnline(user))
         self._devices.setdefault(user, {})[session] = device
         watcher = self.watchers.get(user)
         if watcher is not None and session in self._links:
@@ -73,6 +77,8 @@ class Connections:
             of_user.pop(session, None)
             if not of_user:
                 del self._devices[user]
+                if self._events.wanted:
+                    self._events.tell(UserOffline(user))
 
     @property
     def users_online(self) -> int:

@@ -15,6 +15,7 @@ from beamish.messenger.accounts.passwords import Passwords
 from beamish.messenger.accounts.profiles import Profiles
 from beamish.messenger.connections import Connections
 from beamish.messenger.conversations.window import FanOutWindow
+from beamish.messenger.events import EventHub
 from beamish.messenger.faults import CrashInjector
 from beamish.messenger.leases import Leases
 from beamish.messenger.overload.floods import Floods
@@ -25,6 +26,7 @@ from beamish.messenger.traffic import Traffic
 
 if TYPE_CHECKING:
     from beamish.messenger.directory import Directory
+    from beamish.messenger.sessions.host_login import Authenticate
 
 
 @dataclass(slots=True)
@@ -46,5 +48,7 @@ class Environment:
     window: FanOutWindow
     load: Load
     floods: Floods
+    authenticate: Authenticate | None = None
+    events: EventHub = field(default_factory=EventHub)
     traffic: Traffic = field(default_factory=Traffic)
     shutting_down: bool = False

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from beamish.node import Node
     from beamish.operations.figures import Figures
     from beamish.operations.watched import Watched
+    from beamish.protocol.session import Vouched
 
 MOST_CONNECTIONS = 64
 
@@ -39,7 +40,7 @@ class NoSessions:
     def __init__(self, node: Node) -> None:
         self.ready = node.ready
 
-    def open_session(self, _codec: Codec, _peer: str) -> NoReturn:
+    def open_session(self, _codec: Codec, _peer: str, _vouched: Vouched | None = None) -> NoReturn:
         """Raises Refusal."""
         raise Refusal("forbidden", "this is the admin port: sessions are on the other one")
 

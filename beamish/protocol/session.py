@@ -12,7 +12,7 @@ connection that somebody else's server accepted, or a client of the simulator, j
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from beamish.protocol.codec import Codec, Item
 from beamish.protocol.errors import CloseCode
@@ -25,6 +25,18 @@ class SessionClosed(Exception):
         super().__init__(code, reason)
         self.code = int(code)
         self.reason = reason
+
+
+class Vouched(NamedTuple):
+    """The user whom whoever accepted a connection has found to be at its other end.
+
+    `display` is the name to show if that user is new here; `system` says that it is the node's own
+    program.
+    """
+
+    user: str
+    display: str
+    system: bool = False
 
 
 class SessionHandle(Protocol):
@@ -64,8 +76,12 @@ class SessionHandle(Protocol):
 class NodeLike(Protocol):
     """What the gateway needs of a node."""
 
-    def open_session(self, codec: Codec, peer: str) -> SessionHandle | Awaitable[SessionHandle]:
+    def open_session(
+        self, codec: Codec, peer: str, vouched: Vouched | None = None
+    ) -> SessionHandle | Awaitable[SessionHandle]:
         """A new session that speaks through `codec`; `peer` is the address, for logs and limits.
+
+        Only the user of `vouched` may log in on it, and needs no password; None: all may who can.
 
         Raises:
             Refusal: the node takes no sessions now.

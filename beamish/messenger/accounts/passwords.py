@@ -24,10 +24,21 @@ RunInThread = Callable[[Callable[[], object]], Awaitable[object]]
 Wanted = Callable[[], bool]
 """Whether anybody still waits for the outcome."""
 
+NO_PASSWORD = ""
+"""Stands for the hash of an account whose user is known to the program around the node."""
+
+SYSTEM_USER = "*"
+"""Stands for the hash of an account that belongs to that program itself."""
+
 FIRST_GUESS_S = 0.05
 """What a hash is taken to last before one was measured."""
 
 LEAST_WAIT_S = 0.1
+
+
+def has_password(encoded: str) -> bool:
+    """Whether this is a hash, and not what stands for one where there is no password."""
+    return encoded not in (NO_PASSWORD, SYSTEM_USER)
 
 
 class PasswordsOverloaded(Exception):
@@ -89,9 +100,9 @@ class Passwords:
         """Whether `password` has this hash; raises as `hash`.
 
         For an unknown user give None: it takes as long and is never true, so that answers do not
-        tell who exists.
+        tell who exists. The same holds for what stands for a hash where there is none.
         """
-        if encoded is None:
+        if encoded is None or not has_password(encoded):
             if self._decoy is None:
                 self._decoy = await self.hash("nobody's password", wanted)
             await self._compute(lambda: self._verified(self._decoy or "", password), wanted)

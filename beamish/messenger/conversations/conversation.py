@@ -209,8 +209,10 @@ class Conversation(Actor):
             refused = unavailable.refused
         if self.marks is None and self.state.kind == "group":
             await self._open_marks()
-        for record in batch.committed(before, self.state.version):
+        committed = batch.committed(before, self.state.version)
+        for record in committed:
             self.fan_out.appended(record)
+        self.environment.events.appended(self.conversation, committed)
         if self.state.version > before and self.state.kind == "channel":
             self._tell_relay()
         self.environment.faults.passing("conversation", "between append and reply")

@@ -15,6 +15,7 @@ from beamish.messenger.accounts.tokens import new_device, new_token, read_token,
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import is_user_name
 from beamish.messenger.leases import GONE
+from beamish.messenger.sessions.host_login import enter, stranger, vouched_for
 from beamish.messenger.users.account import DELETED
 from beamish.messenger.users.account_changes import ChangeAccount, RevokeDevice
 from beamish.protocol import (
@@ -90,7 +91,9 @@ class Login:
             "version": max(common),
             "server": SERVER,
             "time": self._actor.environment.now_ms(),
-            "registration": "open" if settings.registration_open else "closed",
+            "registration": (
+                "open" if settings.registration_open and not self._asks_host else "closed"
+            ),
             "limits": settings.limits.as_map(),
         }
 
@@ -101,6 +104,8 @@ class Login:
     async def register(self, command: Register) -> dict[str, object]:
         """Make a user and a first device."""
         environment = self._actor.environment
+        if self._asks_host:
+            raise ProtocolRefusal("forbidden", "accounts are made elsewhere: log in")
         if not environment.settings.registration_open:
             raise ProtocolRefusal("forbidden", "registration is closed: ask the operator")
         if await self._actor.ask("user", command.user, m.AccountOf()) is not None:
@@ -120,9 +125,11 @@ class Login:
         return self._logged_in(token)
 
     async def login(self, command: LoginCommand) -> dict[str, object]:
-        """Make a new device of a user who knows the password."""
+        """Make a new device of a user who knows the password, or whom the host knows."""
         environment = self._actor.environment
         self.check_guessing(command.user)
+        if self._asks_host:
+            return await self._login_by_host(command)
         account = await self._actor.ask("user", command.user, m.AccountOf())
         stored = None if account is None or account.standing == DELETED else account.password
         right = await environment.passwords.verify(stored, command.password, self.wanted)
@@ -140,6 +147,22 @@ class Login:
             raise _refusal(answer)
         await self._open(command.user, account.display, device, digest)
         return self._logged_in(token)
+
+    @property
+    def _asks_host(self) -> bool:
+        """Whether who logs in here is known to the program around the node, not by password."""
+        return self._actor.vouched is not None or self._actor.environment.authenticate is not None
+
+    async def _login_by_host(self, command: LoginCommand) -> dict[str, object]:
+        actor, user = self._actor, command.user
+        vouched = await vouched_for(actor, user, command.password)
+        self.check_wanted()
+        if vouched is None:
+            actor.environment.guesses.failed(user, actor.peer)
+            raise stranger()
+        entered = await enter(actor, vouched, command.device_name or "")
+        await self._open(user, entered.display, entered.device, entered.digest)
+        return self._logged_in(entered.token)
 
     def wanted(self) -> bool:
         """Whether anybody is there to hear of the login's outcome."""
@@ -167,6 +190,9 @@ class Login:
         if token is not None and is_user_name(token.user):
             account = await self._actor.ask("user", token.user, m.AccountOf())
         known = None if account is None or token is None else account.tokens.get(token.device)
+        vouched = self._actor.vouched
+        if token is not None and vouched is not None and token.user != vouched.user:
+            known = None
         if token is None or account is None or not same(known, token.digest):
             raise ProtocolRefusal("bad_credentials", "the token is not valid: log in again")
         await self._open(token.user, account.display, token.device, token.digest)

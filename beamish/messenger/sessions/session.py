@@ -44,6 +44,7 @@ from beamish.protocol import (
     wants_reply,
 )
 from beamish.protocol import Refusal as ProtocolRefusal
+from beamish.protocol.session import Vouched
 
 logger = logging.getLogger("beamish.messenger")
 
@@ -62,13 +63,19 @@ class Session(Actor):
     mailbox_limit = 10_000
 
     def __init__(
-        self, link: SessionLink, codec: Codec, peer: str, environment: Environment
+        self,
+        link: SessionLink,
+        codec: Codec,
+        peer: str,
+        environment: Environment,
+        vouched: Vouched | None = None,
     ) -> None:
         self.link_to_client = link
         self.outbox = link.outbox
         self.codec = codec
         self.peer = peer
         self.environment = environment
+        self.vouched = vouched
         self.user = ""
         self.display = ""
         self.device = ""

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from actors import Ref, Request
+from beamish.messenger.accounts.passwords import SYSTEM_USER
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.leases import GONE
 from beamish.messenger.users.account import DELETED, DISABLED, Account, Fields
@@ -152,6 +153,8 @@ class SetPassword(AccountChange):
         account = state.account
         if account.standing == DELETED:
             return Refusal("not_found", "this account was deleted")
+        if account.password == SYSTEM_USER:
+            return Refusal("forbidden", "nobody logs in as a system user: it has no password")
         if account.password == self.new:
             return Written([])
         if self.old is not None and account.password != self.old:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
 from beamish.messenger.conversations.refusal import Refusal
-from beamish.messenger.users.account import DISABLED, Account, Fields
+from beamish.messenger.users.account import DELETED, DISABLED, Account, Fields
 from beamish.messenger.users.account_actions import Written
 from beamish.messenger.users.state import UserState
 
@@ -35,7 +35,7 @@ def new_device(
     """One more device after a login; beyond `most` others go, those `connected` last."""
     if account.standing == DISABLED:
         return NOT_NOW
-    if account.password != message.password:
+    if account.standing == DELETED or account.password != message.password:
         return Refusal("bad_credentials", "the password was changed meanwhile: log in again")
     if message.device in account.devices:
         return Written([])

@@ -14,7 +14,7 @@ from trio_websocket import WebSocketConnection, open_websocket_url
 
 from beamish.gateway import Gateway, GatewayConfig, open_gateway
 from beamish.protocol import Codec, Item
-from beamish.protocol.session import SessionClosed
+from beamish.protocol.session import SessionClosed, Vouched
 
 
 class EchoSession:
@@ -82,7 +82,8 @@ class EchoNode:
     def ready(self) -> bool:
         return self.is_ready
 
-    def open_session(self, codec: Codec, peer: str) -> EchoSession:
+    def open_session(self, codec: Codec, peer: str, vouched: Vouched | None = None) -> EchoSession:
+        self.vouched = vouched
         if self.refusal is not None:
             raise self.refusal
         self.sessions.append(EchoSession(codec, peer))

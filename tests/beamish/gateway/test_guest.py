@@ -11,6 +11,7 @@ import trio.testing
 from trio_websocket import ConnectionClosed, open_websocket, serve_websocket
 
 from beamish.gateway import GatewayStatistics, serve_connection
+from beamish.protocol.session import Vouched
 
 
 async def host(nursery, node, outcomes, subprotocol="beamish.json", **options):
@@ -69,5 +70,35 @@ async def test_another_subprotocol_is_refused_with_a_sentence(open_port):
             with pytest.raises(ConnectionClosed):
                 await ws.get_message()
         assert "accept the connection with subprotocol beamish.json" in str(outcomes[0])
+        assert port.node.sessions == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_host_says_for_whom_a_connection_is(open_port):
+    async with open_port() as port, trio.open_nursery() as nursery:
+        node = port.node
+        for options, expected in (
+            ({}, None),
+            ({"user": "ann"}, Vouched("ann", "ann")),
+            ({"user": "ann", "display": "Ann"}, Vouched("ann", "Ann")),
+        ):
+            number = await host(nursery, node, [], **options)
+            async with client(number) as ws:
+                await ws.send_message("[{}]")
+                await ws.get_message()
+                assert node.vouched == expected
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("names", [{"user": "Not A Name"}, {"user": "ann", "display": ""}])
+async def test_a_name_that_cannot_be_one_is_refused_with_a_sentence(open_port, names):
+    async with open_port() as port, trio.open_nursery() as nursery:
+        outcomes = []
+        number = await host(nursery, port.node, outcomes, **names)
+        async with client(number) as ws:
+            with pytest.raises(ConnectionClosed):
+                await ws.get_message()
+        assert isinstance(outcomes[0], ValueError)
+        assert "1 to 64 characters" in str(outcomes[0])
         assert port.node.sessions == []
         nursery.cancel_scope.cancel()

@@ -32,7 +32,7 @@ class World:
         self.node = None
 
     @asynccontextmanager
-    async def running(self, *, faults=None, seed=1, limits=None, **settings):
+    async def running(self, *, faults=None, seed=1, limits=None, authenticate=None, **settings):
         random = Random(seed)
         journal = open_memory(self.disk, faults=self.journal_faults, random=random)
         config = NodeConfig(
@@ -44,6 +44,7 @@ class World:
             secret=random.randbytes,
             run_in_thread=inline,
             seed=seed,
+            authenticate=authenticate,
         )
         async with open_node(config) as self.node:
             yield self.node

@@ -6,6 +6,7 @@ from typing import Any
 
 from beamish import protocol as p
 from beamish.messenger import messages as m
+from beamish.messenger.accounts.passwords import has_password
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.leases import GONE
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, given
@@ -98,15 +99,23 @@ class DeviceHandlers(Handlers):
         """The hash of the present password, which this is; guesses are counted as at logins."""
         actor = self._actor
         environment, user = actor.environment, actor.user
+        if environment.authenticate is not None:
+            raise _kept_elsewhere()
         actor.login.check_guessing(user)
         account = await actor.ask_user(m.AccountOf())
         stored = None if account is None else account.password
+        if stored is not None and not has_password(stored):
+            raise _kept_elsewhere()
         right = await environment.passwords.verify(stored, password, actor.login.wanted)
         actor.login.check_wanted()
         if not right or stored is None:
             environment.guesses.failed(user, actor.peer)
             raise p.Refusal("bad_credentials", "this is not your password")
         return stored
+
+
+def _kept_elsewhere() -> p.Refusal:
+    return p.Refusal("forbidden", "your password is not kept by this node: see where you got it")
 
 
 HANDLERS: dict[type[p.Command], Handler] = {
