@@ -114,7 +114,7 @@ def readable_by(state: ConversationState, user: str) -> Interval | Refusal:
 def stranger(state: ConversationState, user: str) -> Refusal:
     """Why somebody who never was a member learns nothing."""
     pair = direct_users(state.conversation)
-    if not state.version and (pair is None or user in pair):
+    if not state.kind and (pair is None or user in pair):
         return Refusal("not_found", f"there is no conversation {state.conversation}")
     return Refusal(
         "not_member",

@@ -16,7 +16,7 @@ from beamish.messenger.conversations.command_numbers import (
     result_of,
 )
 from beamish.messenger.conversations.commands import Fulfil, Numbered
-from beamish.messenger.conversations.effects import Interval, Member, take_effect
+from beamish.messenger.conversations.effects import Blocked, Interval, Member, take_effect
 from beamish.messenger.conversations.overlay import Overlay
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
@@ -55,6 +55,7 @@ class Draft:
         self.bans: Overlay[str, int] = Overlay(state.bans)
         self.links: Overlay[str, Link] = Overlay(state.links)
         self.spoke: Overlay[str, int] = Overlay(state.spoke)
+        self.blocks: Overlay[str, Blocked] = Overlay(state.blocks)
         self.members: Overlay[str, Member] = Overlay(state.members)
         self.former: Overlay[str, Interval] = Overlay(state.former)
         self._numbers: dict[tuple[str, str], CommandNumbers] = {}

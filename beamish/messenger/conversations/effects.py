@@ -29,6 +29,13 @@ class Interval(NamedTuple):
     last: int
 
 
+class Blocked(NamedTuple):
+    """Whether somebody has blocked the other, as of which record of the own inbox."""
+
+    level: int
+    on: bool
+
+
 class Roster(Protocol):
     """What records change: members, settings."""
 
@@ -48,6 +55,10 @@ class Roster(Protocol):
     @property
     def spoke(self) -> dict[str, int] | Overlay[str, int]:
         """In slow mode: when who wrote last, ms UTC."""
+
+    @property
+    def blocks(self) -> dict[str, Blocked] | Overlay[str, Blocked]:
+        """In a direct conversation: what each has said about the other."""
 
     @property
     def members(self) -> dict[str, Member] | Overlay[str, Member]:
@@ -143,6 +154,10 @@ def _unban(roster: Roster, fields: Fields) -> None:
     roster.bans.pop(fields["user"], None)
 
 
+def _block(roster: Roster, fields: Fields) -> None:
+    roster.blocks[fields["by"]] = Blocked(fields["level"], fields["on"])
+
+
 def _set_role(roster: Roster, user: str, role: str) -> None:
     member = roster.members.get(user)
     if member is not None:
@@ -164,4 +179,5 @@ _EFFECTS: dict[str, Callable[[Roster, Fields], None]] = {
     "link_gone": _link_gone,
     "ban": _ban,
     "unban": _unban,
+    "block": _block,
 }

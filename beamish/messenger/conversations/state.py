@@ -25,7 +25,7 @@ import msgpack
 from beamish.messenger.conversations.charter import NO_CHARTER, Charter, Link, Permissions
 from beamish.messenger.conversations.command_numbers import CommandNumbers, Result, result_of
 from beamish.messenger.conversations.commands import Numbered
-from beamish.messenger.conversations.effects import Interval, Member, take_effect
+from beamish.messenger.conversations.effects import Blocked, Interval, Member, take_effect
 from beamish.messenger.streams.records import Fields
 
 
@@ -44,6 +44,7 @@ class ConversationState:
         self.bans: dict[str, int] = {}
         self.links: dict[str, Link] = {}
         self.spoke: dict[str, int] = {}
+        self.blocks: dict[str, Blocked] = {}
         self.members: dict[str, Member] = {}
         self.former: dict[str, Interval] = {}
         self.numbers: dict[tuple[str, str], CommandNumbers] = {}
@@ -133,6 +134,7 @@ class ConversationState:
             "numbers": [[*key, *numbers.dump()] for key, numbers in self.numbers.items()],
             "authors": self.last_message,
             "forgotten": list(self.forgotten_in_part),
+            "blocks": [[user, *known] for user, known in self.blocks.items()],
             "charter": list(self.charter),
             "bans": self.bans,
             "links": [[link, *known] for link, known in self.links.items()],
@@ -157,6 +159,7 @@ class ConversationState:
             state.devices[user] = state.devices.get(user, 0) + 1
         # Absent where an older version wrote, which forgot nothing.
         state.forgotten_in_part = dict.fromkeys(plain.get("forgotten", ()))
+        state.blocks = {row[0]: Blocked(*row[1:]) for row in plain.get("blocks", ())}
         if "charter" in plain:
             state._load_charter(plain)
         return state

@@ -15,7 +15,7 @@ from beamish.messenger.streams.records import Record
 from beamish.messenger.users.account import Fields
 from beamish.protocol import Codec
 
-ACCOUNT_ITEMS = frozenset({"profile", "privacy", "settings", "subscription"})
+ACCOUNT_ITEMS = frozenset({"block", "profile", "privacy", "settings", "subscription"})
 """Rows about the account that devices are told, under their own names."""
 
 

@@ -21,8 +21,10 @@ it) and `at` (ms UTC, never falling within a log); one that a numbered command c
     link_gone    link
     ban      user; ends, if it ends a membership
     unban    user
+    block    on, level; only in direct conversations, visible to `by` alone
 
-A direct conversation is created by its first message, which follows its `create`.
+A direct conversation is created by its first message, which follows its `create`; a `block` may
+stand before that.
 
 The journal holds the map in msgpack exactly as the wire carries it, so storing, caching and
 sending need one encoding, made once per record and codec and shared by all recipients.
@@ -101,6 +103,11 @@ PUBLIC_TYPES = frozenset({"create", "message", "edit", "delete", "react", "info"
 def is_public(fields: Fields) -> bool:
     """Whether the readers of a channel see this record."""
     return fields["type"] in PUBLIC_TYPES
+
+
+def is_hidden(fields: Fields, user: str) -> bool:
+    """Whether this record of a conversation is nothing that `user` may see in it."""
+    return fields["type"] == "block" and bool(fields["by"] != user)
 
 
 def role_change(fields: Fields, user: str) -> tuple[bool, str | None]:

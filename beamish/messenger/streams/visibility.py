@@ -11,7 +11,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from beamish.messenger.streams.log_part import LogPart
-from beamish.messenger.streams.records import Fields, Record, counted_mentions, role_change
+from beamish.messenger.streams.records import (
+    Fields,
+    Record,
+    counted_mentions,
+    is_hidden,
+    role_change,
+)
 from beamish.messenger.users.state import Held, Range, mark_bits
 
 MAX_RANGE_RECORDS = 128
@@ -100,6 +106,9 @@ class _Scan:
             self.close()
             self._role, self._joined = role, record.n
         if self._role is None:
+            return
+        if is_hidden(record.fields, self._user):
+            self.close()
             return
         self._run.append(record)
         self._size += len(record.raw)

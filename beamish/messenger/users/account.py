@@ -11,6 +11,7 @@ Pure, like `state`, of which it is a part. Records, in msgpack, by `t`:
     profile      display, status
     subscription channel, on, since, read (record number), ordinal (of the newest post read)
     privacy      last_seen ("everyone" | "shared" | "nobody"), read_marks
+    block        user, on: nobody hears of the other any more, which their conversation is told
     disabled     on: nobody gets in until it is off
     deleted      at: nobody ever gets in again; name, status, devices and settings are forgotten
     declined     conversation, record: an invitation that its group has to be told is not taken
@@ -29,6 +30,10 @@ from beamish.messenger.conversations.command_numbers import CommandNumbers, Resu
 Fields = dict[str, Any]
 
 LIVE, DISABLED, DELETED = "live", "disabled", "deleted"
+
+MAX_BLOCKS = 1_000
+MAX_ENDED_BLOCKS = 1_000
+"""Blocks that ended and are remembered, until conversations surely know; the oldest go first."""
 
 MAX_DECLINED = 1_024
 """Conversations whose last declined invitation is remembered; the oldest goes first."""
@@ -77,6 +82,13 @@ class Declined(NamedTuple):
     at: int
 
 
+class Block(NamedTuple):
+    """Whether somebody is blocked, as of which inbox number."""
+
+    on: bool
+    at: int
+
+
 class Account:
     """Who a user is: name to show, password, devices, and what these have commanded."""
 
@@ -92,6 +104,8 @@ class Account:
         self.privacy = Privacy()
         self.subscriptions: dict[str, Subscription] = {}
         self.declined: dict[str, Declined] = {}
+        self.blocks: dict[str, Block] = {}
+        """In the order in which they were said; those that ended are kept for a while."""
         self.devices: dict[str, Device] = {}
         self.numbers: dict[str, CommandNumbers] = {}
         """By device, as long as it exists."""
@@ -103,8 +117,22 @@ class Account:
 
     def declines(self, conversation: str, fields: Fields) -> bool:
         """Whether the user does not take the membership that this record of a log gives."""
+        if fields.get("kind") == "direct":
+            return False  # it is no invitation, and two members are in it for good
         known = self.declined.get(conversation)
-        return self.standing == DELETED or (known is not None and fields["n"] <= known.record)
+        if self.standing == DELETED or (known is not None and fields["n"] <= known.record):
+            return True
+        return fields["type"] in ("invite", "create") and self.has_blocked(fields["by"])
+
+    def has_blocked(self, user: str) -> bool:
+        """Whether this account wants to hear nothing of `user`."""
+        known = self.blocks.get(user)
+        return known is not None and known.on
+
+    @property
+    def blocked(self) -> list[str]:
+        """Those who are blocked, in order of name."""
+        return sorted(user for user, known in self.blocks.items() if known.on)
 
     def apply(self, n: int, fields: Fields) -> None:
         """Take in record `n`, one of those above, after it was committed."""
@@ -132,6 +160,7 @@ class Account:
             "standing": self.standing,
             "deleted": self.deleted_at,
             "obliges": self.obliges_at,
+            "blocks": [[user, *known] for user, known in self.blocks.items()],
             "declined": [[c, *known] for c, known in self.declined.items()],
             "devices": [[device, *known] for device, known in self.devices.items()],
             "numbers": [[device, *numbers.dump()] for device, numbers in self.numbers.items()],
@@ -149,6 +178,7 @@ class Account:
         self.standing = plain.get("standing", LIVE)
         self.deleted_at = plain.get("deleted", 0)
         self.obliges_at = plain.get("obliges", 0)
+        self.blocks = {row[0]: Block(*row[1:]) for row in plain.get("blocks", ())}
         self.declined = {row[0]: Declined(*row[1:]) for row in plain.get("declined", ())}
         self.numbers = {row[0]: CommandNumbers.load(row[1:]) for row in plain.get("numbers", ())}
 
@@ -188,6 +218,14 @@ class Account:
         else:
             self.subscriptions.pop(fields["channel"], None)
 
+    def _block(self, n: int, fields: Fields) -> None:
+        self.obliges_at = n
+        self.blocks.pop(fields["user"], None)
+        self.blocks[fields["user"]] = Block(fields["on"], n)
+        ended = [user for user, known in self.blocks.items() if not known.on]
+        if len(ended) > MAX_ENDED_BLOCKS:
+            del self.blocks[ended[0]]
+
     def _disabled(self, _n: int, fields: Fields) -> None:
         self.standing = DISABLED if fields["on"] else LIVE
 
@@ -215,6 +253,7 @@ _APPLY: dict[str, Callable[[Account, int, Fields], None]] = {
     "profile": Account._profile,
     "privacy": Account._privacy,
     "subscription": Account._subscription,
+    "block": Account._block,
     "disabled": Account._disabled,
     "deleted": Account._deleted,
     "declined": Account._declined,

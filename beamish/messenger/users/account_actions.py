@@ -19,7 +19,7 @@ from beamish.messenger.conversations.command_numbers import (
 )
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.leases import GONE
-from beamish.messenger.users.account import Fields
+from beamish.messenger.users.account import MAX_BLOCKS, Fields
 from beamish.messenger.users.state import UserState
 
 
@@ -107,6 +107,36 @@ class SetConversation(AccountAction):
             "archived": shown.archived if archived is None else archived,
             "pinned": shown.pinned if pinned is None else pinned,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class BlockUser(AccountAction):
+    """Hear nothing of `user` any more, nor be heard of; or again, with `on` false.
+
+    `unknown` is the refusal of a user who does not exist, found out beforehand.
+    """
+
+    user: str
+    on: bool
+    unknown: Refusal | None = None
+
+    owes = True
+
+    def refusal(self, state: UserState) -> Refusal | None:
+        """Others who exist, up to a bound."""
+        if self.user == state.user:
+            return Refusal("bad_request", "you cannot block yourself")
+        full = self.on and not state.account.has_blocked(self.user)
+        if full and len(state.account.blocked) >= MAX_BLOCKS:
+            text = f"you have blocked {MAX_BLOCKS:,} people: unblock one of them first"
+            return Refusal("forbidden", text)
+        if not self.on and self.user not in state.account.blocks:
+            return Refusal("not_found", f"you have not blocked {self.user}")
+        return self.unknown
+
+    def record(self, state: UserState) -> Fields:  # noqa: ARG002
+        """What is said about the other."""
+        return {"t": "block", "user": self.user, "on": self.on}
 
 
 @dataclass(frozen=True, slots=True)

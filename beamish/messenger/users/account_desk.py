@@ -9,11 +9,12 @@ changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from actors import Ref
+from actors import Ref, ReplyTo
 from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
+from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.users.account import DELETED, DISABLED
 from beamish.messenger.users.account_actions import AccountCommand, Written, decide
@@ -26,10 +27,30 @@ from beamish.messenger.users.devices import (
     new_device,
     registration,
 )
+from beamish.messenger.users.obligations import Obligations
 from beamish.messenger.users.state import UserState
 
 if TYPE_CHECKING:
     from beamish.messenger.users.user import User
+
+
+class Patient:
+    """Answers a command when what it wrote is known to whom it obliges.
+
+    A command that is repeated gets its first result no sooner, while that is owed.
+    """
+
+    def __init__(self, obligations: Obligations, reply_to: ReplyTo[Any]) -> None:
+        self._obligations = obligations
+        self._reply_to = reply_to
+
+    def reply(self, answer: object) -> None:
+        """Answer now or later."""
+        if isinstance(answer, Result):
+            self._obligations.reply(answer.n, answer, self._reply_to)
+        else:
+            self._reply_to.reply(answer)
+
 
 DAY_MS = 24 * 3_600_000
 
@@ -62,6 +83,10 @@ class AccountDesk:
         """A numbered command."""
         now = self._actor.environment.now_ms()
         return lambda state: decide(state, command, now)
+
+    def reply_to(self, reply_to: ReplyTo[Any]) -> Patient:
+        """Answers a numbered command after whoever has to knows of it."""
+        return Patient(self._actor.obligations, reply_to)
 
     def change(self, message: ChangeAccount) -> Change:
         """Any other change."""

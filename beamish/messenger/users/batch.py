@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgpack
 
@@ -45,6 +45,13 @@ Question = Callable[[UserState], object]
 Replies = list["ReplyTo[Any]"]
 
 
+class Replier(Protocol):
+    """Whoever waits for the answer to an account change."""
+
+    def reply(self, answer: Any, /) -> None:
+        """Take it."""
+
+
 class Batch:
     """What goes together into one append: filled, prepared, decided, committed, answered.
 
@@ -73,7 +80,7 @@ class Batch:
         self._base: dict[str, int] = {} if base is None else base
         self.acked = acked
         self.with_acks = True
-        self._accounts: deque[tuple[Change, ReplyTo[Any] | None]] | None = accounts
+        self._accounts: deque[tuple[Change, Replier | None]] | None = accounts
         self._notices: dict[str, tuple[m.Reached, Replies]] = {}
         self._receipts: dict[tuple[str, str | None], Levels] | None = None
         self._receipt_replies: Replies = []
@@ -133,7 +140,7 @@ class Batch:
         self._reads[message.conversation] = max(known, message.upto)
         self._read_replies.append((message.conversation, reply_to))
 
-    def account(self, change: Change, reply_to: ReplyTo[Any] | None) -> None:
+    def account(self, change: Change, reply_to: Replier | None) -> None:
         """A change of the account; nobody is told when `reply_to` is None."""
         if self._accounts is None:
             self._accounts = deque()

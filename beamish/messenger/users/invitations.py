@@ -13,10 +13,12 @@ from beamish.messenger.users.account import DELETED, Account
 from beamish.messenger.users.state import UserState
 
 
-def invitable(state: UserState, _by: str) -> str | Refusal:
+def invitable(state: UserState, by: str) -> str | Refusal:
     """The name that a group shows of the user when `by` invites; or why `by` may not."""
     if not state.exists or state.account.standing == DELETED:
         return Refusal("not_found", f"there is no user {state.user}")
+    if state.account.has_blocked(by):
+        return Refusal("forbidden", f"{state.user} cannot be invited")
     return state.account.display
 
 

@@ -1,20 +1,22 @@
 """What conversations have to be told because of what a user's stream says, until they know it.
 
 Duties (`conversations.actions.duties`) follow from the stream: a group is left because the account
-was deleted, or because its invitation was declined. The stream is pending until all
-are met, so a new activation, or a new node, goes on with them. They are levels: asking again is
-harmless, and what two duties of one conversation say, the later one says.
+was deleted, or because its invitation was declined; a direct conversation knows who blocked whom.
+The stream is pending until all are met, so a new activation, or a new node, goes on with them. They
+are levels: asking again is harmless, and what two duties of one conversation say, the later says.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
-from actors import Answer, CallError
+from actors import Answer, CallError, ReplyTo
+from beamish.messenger.conversations.actions.blocks import MarkBlock
 from beamish.messenger.conversations.actions.duties import Depart, Duty
 from beamish.messenger.conversations.commands import Fulfil
+from beamish.messenger.ids import direct_id
 from beamish.messenger.messages import DutiesTurn
 from beamish.messenger.users.account import DELETED
 
@@ -36,6 +38,8 @@ class Obligations:
         self._owed: dict[str, tuple[int, Duty]] = {}
         """By conversation: the inbox number that says so, and what."""
         self._sent: dict[str, int] = {}
+        self._patient: dict[str, list[tuple[int, Any, ReplyTo[Any]]]] = {}
+        """By conversation: answers that wait until it knows what inbox number says."""
         self._looked = 0
         self._not_before = 0.0
         self._turn_wanted = False
@@ -50,9 +54,21 @@ class Obligations:
         """The inbox number of the oldest record of which somebody has to be told."""
         return min((n for n, _ in self._owed.values()), default=None)
 
-    def owes(self, n: int) -> bool:
-        """Whether somebody has to be told of inbox record `n`."""
-        return any(known == n for known, _ in self._owed.values())
+    def reply(self, n: int, answer: object, reply_to: ReplyTo[Any]) -> None:
+        """Answer, once everybody who has to knows what inbox record `n` says."""
+        for conversation, (owed, _) in self._owed.items():
+            if owed == n:
+                self._patient.setdefault(conversation, []).append((n, answer, reply_to))
+                return
+        reply_to.reply(answer)
+
+    def _release(self, conversation: str, told: int) -> None:
+        waiting = self._patient.pop(conversation, [])
+        for n, answer, reply_to in waiting:
+            if n <= told:
+                reply_to.reply(answer)
+            else:
+                self._patient.setdefault(conversation, []).append((n, answer, reply_to))
 
     def load(self, settled: int) -> None:
         """Owe what the stream says and did not settle."""
@@ -108,9 +124,11 @@ class Obligations:
             return
         if answer.error is not None or answer.value is not True:
             self._not_before = trio.current_time() + self._actor.environment.settings.retry_s
-        elif self._owed[conversation][0] == n:
-            del self._owed[conversation]
-            self._actor.settle()
+        else:
+            if self._owed[conversation][0] == n:
+                del self._owed[conversation]
+                self._actor.settle()
+            self._release(conversation, n)
         if self._owed:
             self._want_turn()
 
@@ -123,6 +141,11 @@ def duties(state: UserState, above: int) -> list[tuple[str, int, Duty]]:
         for conversation, declined in account.declined.items()
         if declined.at > above
     ]
+    for peer, block in reversed(account.blocks.items()):
+        if block.at <= above:
+            break
+        mark = MarkBlock(block.on, block.at)
+        owed.append((direct_id(state.user, peer), block.at, mark))
     if account.standing == DELETED and account.deleted_at > above:
         owed += [
             (conversation, account.deleted_at, Depart())

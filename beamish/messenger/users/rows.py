@@ -29,6 +29,7 @@ def account_map(state: UserState) -> dict[str, Any]:
         "display": account.display,
         "status": account.status,
         "privacy": account.privacy._asdict(),
+        "blocks": account.blocked,
         "subscriptions": [
             {"channel": channel, **known._asdict()}
             for channel, known in account.subscriptions.items()

@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, ReplyTo, on
+from actors import NO_REPLY, Actor, Answer, Down, NoReply, Ref, on
 from beamish.messenger import messages as m
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.command_numbers import Result
@@ -28,7 +28,7 @@ from beamish.messenger.streams.stream_writer import StreamWriter
 from beamish.messenger.users.account_actions import AccountCommand
 from beamish.messenger.users.account_changes import ChangeAccount
 from beamish.messenger.users.account_desk import AccountDesk
-from beamish.messenger.users.batch import Batch, Change
+from beamish.messenger.users.batch import Batch, Change, Replier
 from beamish.messenger.users.invitations import invitable
 from beamish.messenger.users.marks_debt import MarksDebt
 from beamish.messenger.users.obligations import Obligations
@@ -83,7 +83,7 @@ class User(Actor):
         self._next = Batch(user, 0)
         self._large: dict[str, None] = {}
         self._debt = MarksDebt(self)
-        self._obligations = Obligations(self)
+        self.obligations = Obligations(self)
         self._desk = AccountDesk(self)
         self._batch_wanted = False
         self._next_ack_at = 0.0
@@ -104,7 +104,7 @@ class User(Actor):
         await self.writer.load_patiently(self.sleep)
         self.last_owed = self.state.version
         self._debt.load()
-        self._obligations.load(self.writer.settled)
+        self.obligations.load(self.writer.settled)
         self._desk.fence()
         self.settle()
         self.send_after(self.environment.settings.idle_s, _Idle())
@@ -121,13 +121,13 @@ class User(Actor):
 
     def settle(self) -> None:
         """Settle the stream as far as nobody has to be told of it any more."""
-        owed = [n for n in (self._debt.owed_from, self._obligations.owed_from) if n is not None]
+        owed = [n for n in (self._debt.owed_from, self.obligations.owed_from) if n is not None]
         self.writer.settle(min(owed) - 1 if owed else self.last_owed)
 
     @on(_Idle)
     def idle(self, _message: _Idle) -> None:
         """Leave memory when nobody is connected and nothing is owed."""
-        owing = self._debt.busy or self._obligations.busy or self._next.waiting
+        owing = self._debt.busy or self.obligations.busy or self._next.waiting
         if self._busy_since_look or owing or self._sessions or self._devices:
             self._busy_since_look = False
             self.send_after(self.environment.settings.idle_s, _Idle())
@@ -139,7 +139,7 @@ class User(Actor):
         """Somebody took in what we owe, or did not."""
         tag: Any = answer.tag
         if tag[0] == "duty":
-            self._obligations.answered(tag[1], answer)
+            self.obligations.answered(tag[1], answer)
         else:
             self._debt.answered(tag[1], answer)
 
@@ -151,7 +151,7 @@ class User(Actor):
     @on(m.DutiesTurn)
     async def duties_turn(self, _message: m.DutiesTurn) -> None:
         """Have conversations meet what is owed."""
-        await self._obligations.turn()
+        await self.obligations.turn()
 
     # -- what goes into the next append ----------------------------------------------------------
 
@@ -208,9 +208,10 @@ class User(Actor):
     def account_command(self, command: AccountCommand) -> NoReply | Result | Refusal:
         """A numbered command of the account's lane."""
         self.environment.faults.passing("user", "before handling")
-        return self.change_account(self._desk.command(command), self.reply_to())
+        reply_to = self._desk.reply_to(self.reply_to())
+        return self.change_account(self._desk.command(command), reply_to)
 
-    def change_account(self, change: Change, reply_to: ReplyTo[Any] | None) -> NoReply:
+    def change_account(self, change: Change, reply_to: Replier | None) -> NoReply:
         """Have an account change decided with one of the next appends."""
         self._next.account(change, reply_to)
         return self._later()
@@ -330,10 +331,10 @@ class User(Actor):
 
     def _owed(self, batch: Batch) -> None:
         """Somebody else may have to hear of what was written."""
-        obliges = self._obligations.look()
+        obliges = self.obligations.look()
         if obliges or batch.owes or batch.marked:
             self.last_owed = self.state.version
-        if obliges and not self._obligations.busy:
+        if obliges and not self.obligations.busy:
             self.settle()
 
     def _marked(self, marked: list[str]) -> None:

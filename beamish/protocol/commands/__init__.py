@@ -1,10 +1,12 @@
 """The commands of the protocol as typed values, and `parse`, which makes them of decoded items."""
 
 from beamish.protocol.commands.account import (
+    Block,
     OnAccount,
     SetConversation,
     SetPrivacy,
     SetProfile,
+    Unblock,
 )
 from beamish.protocol.commands.channels import (
     CreateChannel,
@@ -82,6 +84,7 @@ __all__ = [
     "Ack",
     "Attach",
     "Ban",
+    "Block",
     "Command",
     "ConversationInfo",
     "CreateChannel",
@@ -123,6 +126,7 @@ __all__ = [
     "SnapshotPage",
     "Subscribe",
     "Unban",
+    "Unblock",
     "Unsubscribe",
     "UserInfo",
     "parse",

@@ -42,3 +42,19 @@ class SetConversation(OnAccount):
     muted_until: int | None = optional(validators.integer())
     archived: bool | None = optional(validators.boolean)
     pinned: bool | None = optional(validators.boolean)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block(OnAccount):
+    """Keeps somebody away."""
+
+    name = "block"
+    user: str = required(validators.user)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unblock(OnAccount):
+    """Keeps somebody away no longer."""
+
+    name = "unblock"
+    user: str = required(validators.user)

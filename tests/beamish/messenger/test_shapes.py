@@ -81,10 +81,11 @@ def ok_of(command):
 def test_the_page_is_read_as_meant():
     membership = {"create", "invite", "join", "leave", "remove", "role", "ban", "unban"}
     agreements = {"info", "permissions", "slow_mode", "link", "link_gone"}
-    assert set(RECORDS) == {"message"} | membership | agreements
+    assert set(RECORDS) == {"message", "block"} | membership | agreements
     assert RECORDS["create"] == ({"kind", "title", "open", "members"}, {"description"})
     assert RECORDS["leave"] == (set(), {"owner"})
     assert set(ITEMS) == {"records", "marks", "receipt"} | {
+        "block",
         "profile",
         "privacy",
         "settings",
@@ -129,7 +130,8 @@ async def noting(world, user):
 def check_record(record):
     kind = record["type"]
     always, perhaps = RECORDS[kind]
-    caused = set() if kind == "create" and record["kind"] == "direct" else CAUSED
+    by_itself = kind == "block" or (kind == "create" and record["kind"] == "direct")
+    caused = set() if by_itself else CAUSED
     check(record, (always | COMMON | caused, perhaps), f"record {kind}")
 
 
@@ -226,6 +228,8 @@ async def test_records_items_and_replies_are_as_documented(make_world, autojump_
         await channels(alice, bob, ok)
         first = await alice.number("send", DIRECT, 1, text="hi")
         await bob.until(lambda: bob.texts(DIRECT) == ["hi"])
+        ok["block"] = await alice.number("block", "@", 1, user="bob")
+        ok["unblock"] = await alice.number("unblock", "@", 2, user="bob")
         await bob.ask("read", conversation=DIRECT, upto=first["n"])
         await alice.until(lambda: alice.receipt(DIRECT, "bob")[1] == first["n"])
         await trio.sleep(10)
@@ -278,7 +282,7 @@ async def test_snapshots_and_questions_are_as_documented(make_world, autojump_cl
             check(page, ({"epoch", "number", "conversations"}, {"next", "account"}), "snapshot")
             check(
                 page["account"],
-                ({"display", "status", "privacy", "subscriptions"}, set()),
+                ({"display", "status", "privacy", "blocks", "subscriptions"}, set()),
                 "account",
             )
             for row in page["conversations"]:

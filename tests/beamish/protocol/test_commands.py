@@ -105,6 +105,8 @@ PROPER = [
     {"command": "subscribe", "target": CHANNEL, "link": "s" * 22, **ON_ACCOUNT},
     {"command": "unsubscribe", "target": CHANNEL, **ON_ACCOUNT},
     {"command": "follow", "channels": []},
+    {"command": "block", "user": "eve", **ON_ACCOUNT},
+    {"command": "unblock", "user": "eve", **ON_ACCOUNT},
     {"command": "devices"},
     {"command": "name_device", "device": "abc_DEF-123", "name": "phone"},
     {"command": "revoke_device", "device": "abc_DEF-123"},

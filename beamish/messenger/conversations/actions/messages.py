@@ -14,6 +14,7 @@ from beamish.messenger.conversations.actions.action import (
     nothing_there,
     visible_message,
 )
+from beamish.messenger.conversations.actions.blocks import silenced
 from beamish.messenger.conversations.actions.rights import lacks, too_fast
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import direct_users
@@ -52,10 +53,14 @@ class SendText(Action):
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
         """Members write; the first message makes a direct conversation."""
         if not draft.kind:
-            return nothing_there(draft, user) or self._nobody() or self._unknown_reply()
+            beginning = nothing_there(draft, user) or silenced(draft, user)
+            return beginning or self._nobody() or self._unknown_reply()
         member = member_or_refusal(draft, user)
         if isinstance(member, Refusal):
             return member
+        blocked = silenced(draft, user)
+        if blocked is not None:
+            return blocked
         if self.reply is not None and visible_message(draft, member, self.reply) is None:
             return self._unknown_reply()
         return lacks(draft, member, "post") or too_fast(draft, user, member)

@@ -13,7 +13,7 @@ from beamish.messenger.ids import direct_users, is_channel_id
 from beamish.messenger.sessions.handlers.channels import ChannelHandlers
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id, given
 from beamish.messenger.sessions.pages import fitting
-from beamish.messenger.streams.records import Record, is_public
+from beamish.messenger.streams.records import Record, is_hidden, is_public
 
 
 class ReadingHandlers(Handlers):
@@ -40,10 +40,10 @@ class ReadingHandlers(Handlers):
         check_id(command.conversation)
         interval, staff = await self._interval(command.conversation)
         records = await self._page(command, interval)
-        while records and not staff:
-            public = [record for record in records if is_public(record.fields)]
-            if public:
-                records = public
+        while records:
+            shown = [record for record in records if self._shows(record, staff=staff)]
+            if shown:
+                records = shown
                 break
             # A page that shows nothing would look like the end.
             older = command.after is None
@@ -63,6 +63,12 @@ class ReadingHandlers(Handlers):
         else:
             more = bool(records) and records[len(encoded) - 1].n < interval.last
         return codec.map({"records": codec.array(encoded), "more": codec.encode(more)})
+
+    def _shows(self, record: Record, *, staff: bool) -> bool:
+        """Whether this record of an interval may be seen."""
+        if not staff:
+            return is_public(record.fields)
+        return not is_hidden(record.fields, self._actor.user)
 
     async def _interval(self, conversation: str) -> tuple[Interval, bool]:
         """What may be read of a conversation, and whether that is all that stands in it."""
