@@ -11,6 +11,7 @@ import click
 
 from beamish.cli.backups import backup, restore
 from beamish.cli.config_command import config
+from beamish.cli.doctor import doctor
 from beamish.cli.replay_command import replay
 from beamish.cli.serve import serve
 from beamish.cli.status import status
@@ -31,6 +32,7 @@ main.add_command(user)
 main.add_command(status)
 main.add_command(backup)
 main.add_command(restore)
+main.add_command(doctor)
 main.add_command(trace)
 main.add_command(replay)
 main.add_command(upgrade)

@@ -101,13 +101,20 @@ def restore(source: Path, data: Path) -> None:
 
 
 @contextmanager
-def shown(what: str) -> Iterator[Tell]:
-    """A bar on a terminal, nothing elsewhere."""
+def shown(what: str, *, counted: bool = False) -> Iterator[Tell]:
+    """A bar on a terminal, nothing elsewhere; of bytes, or of entries that are `counted`."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
 
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    last = MofNCompleteColumn() if counted else DownloadColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), last
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from pathlib import Path
 
+from beamish import replay as player
 from tests.beamish.cli.process import beamish, served
 
+SAMPLE = Path(player.__file__).parent / "sample.log"
 ACCOUNT = ("--password", "correct horse")
 
 
@@ -74,3 +78,42 @@ def test_a_backup_that_was_changed_is_refused(tmp_path):
     damaged.write_bytes(content)
     refused("restore", tmp_path / "copy", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_doctor_finds_nothing_wrong_with_a_stopped_node_and_its_backup(tmp_path):
+    with served(tmp_path) as node:
+        played = beamish("replay", SAMPLE, "--now", "--direct", "--url", node.ws)
+        assert played.returncode == 0, played.stdout
+        assert beamish("backup", tmp_path / "copy", "--data", node.data).returncode == 0
+        running = beamish("doctor", node.data)
+        assert running.returncode == 2
+        assert "is in use by another process" in running.stderr
+        node.stop(signal.SIGKILL)
+    for directory in (node.data, tmp_path / "copy"):
+        examined = beamish("doctor", directory)
+        assert (examined.returncode, examined.stderr) == (0, ""), examined.stdout
+        assert examined.stdout.startswith("0 errors, 0 warnings. Looked at 13 users, ")
+    told = beamish("doctor", node.data, "--json")
+    summary = json.loads(told.stdout)
+    assert (summary["users"], summary["error"], summary["warning"]) == (13, 0, 0)
+    assert summary["records"] > 100
+
+
+def test_a_doctor_tells_what_is_wrong_with_a_damaged_file(tmp_path):
+    with served(tmp_path) as node:
+        assert beamish("backup", tmp_path / "copy", "--data", node.data).returncode == 0
+    damaged = tmp_path / "copy" / "data.mdb"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    examined = beamish("doctor", tmp_path / "copy")
+    assert (examined.returncode, examined.stderr) == (1, "")
+    assert examined.stdout.startswith("error: ")
+    assert "The messenger's part was left out." in examined.stdout
+
+
+def test_a_directory_of_something_else_cannot_be_examined(tmp_path):
+    (tmp_path / "thesis.txt").write_text("chapter 1")
+    examined = beamish("doctor", tmp_path)
+    assert (examined.returncode, examined.stdout) == (2, "")
+    assert len(examined.stderr.splitlines()) == 1
