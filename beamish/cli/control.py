@@ -7,6 +7,9 @@ below do. One JSON object a line, UTF-8, in each direction; any number of reques
     {"command": "user_add", "user": "ada", "password": "...", "display": "Ada"}
                                                             {"ok": {"user": "ada"}}
     {"command": "user_list", "after": null, "limit": 1000}  {"ok": {"users": [...]}}
+    {"command": "user_passwd", "user": "ada", "password": "..."}
+    {"command": "user_logout", "user": "ada"}               {"ok": {"user": "ada"}}
+        likewise user_disable, user_enable, user_delete
     {"command": "upgrade", "modules": ["a.b"], "timeout": 30}
                                                             {"ok": {...what was moved}}
     {"command": "trace", "user": "ada", "seconds": 60, "texts": false}
@@ -35,11 +38,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from beamish.cli import accounts
 from beamish.operations.plain import plain
+
+if TYPE_CHECKING:
+    from beamish.messenger.accounts.administration import Administration
 
 logger = logging.getLogger("beamish")
 
@@ -65,12 +72,9 @@ class NobodyThere(ControlError):
 class Controlled(Protocol):
     """What the server needs of a node."""
 
-    async def add_user(self, user: str, password: str, display: str | None = None) -> None:
-        """Create an account. Raises ValueError."""
-        ...
-
-    async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
-        """Names in order. Raises ValueError."""
+    @property
+    def accounts(self) -> Administration:
+        """Its accounts."""
         ...
 
     async def upgrade(self, modules: list[str], timeout: float) -> dict[str, object]:  # noqa: ASYNC109
@@ -314,11 +318,8 @@ async def _carry_out(control: Control, asked: dict[str, Any]) -> dict[str, Any]:
     match asked.get("command"):
         case "status":
             return {name: plain(value) for name, value in control.figures().items()}
-        case "user_add":
-            await node.add_user(asked["user"], asked["password"], asked.get("display"))
-            return {"user": asked["user"]}
-        case "user_list":
-            return {"users": await node.users(asked.get("after"), int(asked.get("limit", 1_000)))}
+        case str(name) if name in accounts.COMMANDS:
+            return await accounts.carry_out(node.accounts, asked)
         case "upgrade":
             done = await node.upgrade(_names(asked["modules"]), float(asked.get("timeout", 30.0)))
             return {name: plain(value) for name, value in done.items()}

@@ -41,19 +41,25 @@ class Traced:
         await trio.sleep_forever()
 
 
-class Node:
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.traces = 0
-        self.fault: Exception | None = None
+class Accounts:
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
 
-    async def add_user(self, user: str, password: str, display: str | None = None) -> None:
+    async def add(self, user: str, password: str, display: str | None = None) -> None:
         if len(password) < 8:
             raise ValueError("a password has 8 to 256 characters")
         self.names.append(user)
 
-    async def users(self, after: str | None = None, limit: int = 1_000) -> list[str]:
+    async def list(self, after: str | None = None, limit: int = 1_000) -> list[str]:
         return [name for name in sorted(self.names) if after is None or name > after][:limit]
+
+
+class Node:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.accounts: Any = Accounts(self.names)
+        self.traces = 0
+        self.fault: Exception | None = None
 
     async def upgrade(self, modules: list[str], timeout: float) -> dict[str, object]:  # noqa: ASYNC109
         if "broken" in modules:
