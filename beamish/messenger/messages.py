@@ -141,7 +141,14 @@ class DutiesTurn:
 
 @dataclass(frozen=True, slots=True)
 class LevelsOf(Request[Levels]):
-    """The user's own levels in a conversation."""
+    """The user's own levels in a conversation, as far as others may know them."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReads(Request[dict[str | None, int] | None]):
+    """What the user was told of others' reading in a conversation; None: nothing is kept back."""
 
     conversation: str
 

@@ -102,6 +102,8 @@ class Account:
         self.obliges_at = 0
         """The newest record of which conversations have to be told."""
         self.privacy = Privacy()
+        self.read_caps: dict[str, int] = {}
+        """While read marks are private: by conversation, what others may know of them at most."""
         self.subscriptions: dict[str, Subscription] = {}
         self.declined: dict[str, Declined] = {}
         self.blocks: dict[str, Block] = {}
@@ -156,6 +158,7 @@ class Account:
             "status": self.status,
             "hash": self.password,
             "privacy": list(self.privacy),
+            "read_caps": self.read_caps,
             "subscriptions": [[channel, *known] for channel, known in self.subscriptions.items()],
             "standing": self.standing,
             "deleted": self.deleted_at,
@@ -172,6 +175,7 @@ class Account:
         self.devices = {row[0]: Device(*row[1:]) for row in plain["devices"]}
         self.status = plain.get("status", "")
         self.privacy = Privacy(*plain.get("privacy", ()))
+        self.read_caps = plain.get("read_caps", {})
         self.subscriptions = {
             row[0]: Subscription(*row[1:]) for row in plain.get("subscriptions", ())
         }

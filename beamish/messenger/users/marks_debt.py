@@ -86,7 +86,7 @@ class MarksDebt:
 
     async def _tell(self, conversation: str) -> None:
         directory = self._actor.environment.directory
-        levels = self._actor.state.conversation(conversation).levels
+        levels = self._actor.state.told(conversation)
         pair = direct_users(conversation)
         me = self._actor.user
         message: Request[bool]

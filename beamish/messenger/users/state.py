@@ -232,12 +232,32 @@ class UserState:
     def propose_receipts(self, receipts: Iterable[tuple[str, str | None, Levels]]) -> Fields | None:
         """The `receipts` record by which others' levels rise, or None when they do not."""
         rows = []
-        for conversation, user, levels in receipts:
+        open_about_reads = self.account.privacy.read_marks
+        for conversation, user, told in receipts:
             held = self.conversations.get(conversation)
             known = held.receipts.get(user) if held is not None and held.receipts else None
+            # Who tells nobody is told by nobody.
+            read = told.read if open_about_reads else 0 if known is None else known.read
+            levels = Levels(told.delivered, read)
             if known is None or levels.delivered > known.delivered or levels.read > known.read:
                 rows.append([conversation, user, *(highest(known, levels))])
         return {"t": "receipts", "r": rows} if rows else None
+
+    def told(self, conversation: str) -> Levels:
+        """The user's own levels, as far as others may know them."""
+        held = self.conversations.get(conversation)
+        levels = Levels(0, 0) if held is None else held.levels
+        if self.account.privacy.read_marks:
+            return levels
+        return levels._replace(read=min(levels.read, self.account.read_caps.get(conversation, 0)))
+
+    def known_reads(self, conversation: str) -> dict[str | None, int] | None:
+        """How far others were told to have read, where the user may know no more; else None."""
+        if self.account.privacy.read_marks:
+            return None
+        held = self.conversations.get(conversation)
+        known = {} if held is None or held.receipts is None else held.receipts
+        return {user: levels.read for user, levels in known.items()}
 
     def owed_marks(self, settled: int) -> Iterator[tuple[str, Levels, int]]:
         """Conversations whose levels others may not know: `(conversation, levels, marked at)`."""
@@ -340,6 +360,16 @@ class UserState:
             if len(held.receipts) > MAX_RECEIPTS:
                 del held.receipts[next(iter(held.receipts))]
 
+    def _privacy(self, fields: Fields) -> None:
+        account, before = self.account, self.account.privacy.read_marks
+        account.apply(self.version, fields)
+        if account.privacy.read_marks:
+            account.read_caps = {}
+        elif before:
+            # What was read until now was read while others could know.
+            reads = {c: held.levels.read for c, held in self.conversations.items()}
+            account.read_caps = {c: read for c, read in reads.items() if read}
+
     def _settings(self, fields: Fields) -> None:
         shown = Shown(fields["muted_until"], fields["archived"], fields["pinned"])
         self.conversation(fields["conversation"]).shown = shown
@@ -351,6 +381,7 @@ _APPLY = {
     "marks": UserState._marks,
     "receipts": UserState._receipts,
     "settings": UserState._settings,
+    "privacy": UserState._privacy,
 }
 
 

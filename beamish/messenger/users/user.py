@@ -252,15 +252,16 @@ class User(Actor):
         """The user has read a channel up to here."""
         return self.change_account(lambda state: raised(state, message), self.reply_to())
 
+    @on(m.KnownReads)
+    def known_reads(self, message: m.KnownReads) -> NoReply | dict[str | None, int] | None:
+        """How much of others' reading the user may know, after a look at the journal."""
+        self._next.question(lambda state: state.known_reads(message.conversation), self.reply_to())
+        return self._later()
+
     @on(m.LevelsOf)
     def levels_of(self, message: m.LevelsOf) -> NoReply | Levels:
         """The user's own levels, after a look at the journal."""
-
-        def look(state: UserState) -> Levels:
-            known = state.conversations.get(message.conversation)
-            return Levels(0, 0) if known is None else known.levels
-
-        self._next.question(look, self.reply_to())
+        self._next.question(lambda state: state.told(message.conversation), self.reply_to())
         return self._later()
 
     # -- batches ---------------------------------------------------------------------------------

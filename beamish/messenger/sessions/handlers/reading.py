@@ -134,12 +134,14 @@ class ReadingHandlers(Handlers):
         check_id(command.conversation)
         question = m.MarksOf(self._actor.user, command.n)
         found = given(await self._actor.ask("conversation", command.conversation, question))
+        reads = await self._actor.ask_user(m.KnownReads(command.conversation))
         rows = []
         for user, levels in found:
             shown = levels
             if direct_users(command.conversation) is not None:
                 shown = await self._actor.ask("user", user, m.LevelsOf(command.conversation))
-            rows.append({"user": user, "delivered": shown.delivered, "read": shown.read})
+            read = shown.read if reads is None else min(shown.read, reads.get(user, 0))
+            rows.append({"user": user, "delivered": shown.delivered, "read": read})
         return {"members": rows}
 
 
