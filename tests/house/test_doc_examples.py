@@ -27,7 +27,12 @@ from tests.house.doc_examples import (
     run_snippets,
 )
 
-ELSEWHERE = {"docs/client.md", "docs/embedding.md", "docs/testing.md"}
+ELSEWHERE = {
+    "docs/client.md",
+    "docs/embedding.md",
+    "docs/embedding-messenger.md",
+    "docs/testing.md",
+}
 """Their examples need more than a page: `test_docs` runs them."""
 PAGES = {
     path.relative_to(ROOT).as_posix(): blocks_of(

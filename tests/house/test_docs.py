@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 
+import msgpack
 import pytest
 import trio
+from trio_websocket import ConnectionRejected, serve_websocket, wrap_client_stream
 
 from actors import Actor, open_system
 from actors.testing import open_probe, open_test_system, run_virtual
@@ -86,6 +88,52 @@ async def test_the_python_of_the_client_page_runs_beside_the_bot(tmp_path, monke
             assert await process.wait() == 0
         await gateway.close()
         nursery.cancel_scope.cancel()
+
+
+async def test_the_python_of_the_page_about_an_embedded_messenger_runs(tmp_path):
+    page = (ROOT / "docs" / "embedding-messenger.md").read_text(encoding="utf-8")
+    config, *blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 4
+    names = {"data": tmp_path / "data"}
+    await run_block(config, names)
+    async with open_node(names["config"]) as names["node"], trio.open_nursery() as nursery:
+        gateway = await open_gateway(nursery, "127.0.0.1", 0, names["node"], GatewayConfig())
+        names["url"] = gateway.ws_url
+        with trio.fail_after(60):
+            for block in blocks:
+                await run_block(block, names)
+            await hand_in(nursery, names["handler"])
+        await gateway.close()
+        nursery.cancel_scope.cancel()
+
+
+async def hand_in(nursery, handler):
+    """Come to the page's own server, once as nobody and once as somebody."""
+    server = await nursery.start(serve_websocket, handler, "127.0.0.1", 0, None)
+    with pytest.RaisesGroup(ConnectionRejected):
+        await logged_in_at(server.port, [])
+    assert await logged_in_at(server.port, [(b"X-User", b"eve")]) == "eve"
+
+
+async def logged_in_at(port, headers):
+    """Log in as eve; who the node says that is."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream, trio.open_nursery() as own:
+        socket = await wrap_client_stream(
+            own,
+            stream,
+            "127.0.0.1",
+            "/",
+            subprotocols=["beamish.msgpack"],
+            extra_headers=headers,
+        )
+        hello = {"id": 1, "command": "hello", "versions": [1]}
+        login = {"id": 2, "command": "login", "user": "eve", "password": "whatever"}
+        await socket.send_message(msgpack.packb([hello, login]))
+        items = {}
+        while 2 not in items:
+            items |= {item["id"]: item for item in msgpack.unpackb(await socket.get_message())}
+        own.cancel_scope.cancel()
+    return items[2]["ok"]["user"]
 
 
 async def test_the_python_of_the_embedding_page_runs(monkeypatch):
