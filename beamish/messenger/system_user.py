@@ -13,7 +13,8 @@ Contract:
 * **In order within a conversation**: one command at a time, in the order of the calls. Commands to
   different conversations overtake each other.
 * **Numbers are not stored.** What the next one is, is learnt by asking with one that is too high;
-  a known tag is answered with its result before its number is looked at.
+  a known tag is answered with its result before its number is looked at. A number that another
+  device has used up is mended in the same way.
 * **Errors.** Refusals that may pass are waited out, with the pause that they ask for, until the
   `timeout`. Then, and at once for those that will not pass, `NotSent`; or `MaybeSent`, when the
   command may have been carried out: only the same tag is safe then.
@@ -125,7 +126,6 @@ class SystemUser:
         self._nursery = nursery
         self._line: Line | None = None
         self._opening = trio.Lock()
-        self._device = ""
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._lanes: dict[str, tuple[trio.Lock, list[None]]] = {}
 
@@ -320,9 +320,6 @@ class SystemUser:
                 raise ProtocolRefusal(
                     error["code"], error["message"], retry_after_ms=error.get("retry_after_ms")
                 )
-        if told["ok"]["device"] != self._device:
-            self._device = told["ok"]["device"]
-            self._numbers.clear()
 
     def _hang_up(self) -> None:
         if self._line is not None:
