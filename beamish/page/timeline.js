@@ -12,7 +12,7 @@ import { isComplete } from "./conversation.js";
 import { isNewer } from "./records.js";
 
 const PAGE = 60;
-export const MOST = 360;
+export const MOST = 240;
 /** How far back the unread are looked for, in pages of history of `CATCH_UP`. */
 const CATCH_UP_PAGES = 5;
 const CATCH_UP = 200;

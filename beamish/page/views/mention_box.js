@@ -28,7 +28,10 @@ export class MentionBox {
   /** The text or the cursor changed. */
   update() {
     const begun = this.#begun();
-    this.found = begun === null ? [] : this.people().filter((person) => beginsWith(person, begun)).slice(0, MOST);
+    const people = begun === null ? [] : this.people();
+    // A whole name needs no completing: Enter sends.
+    const isWhole = people.some(({ user }) => user === begun);
+    this.found = isWhole ? [] : people.filter((person) => beginsWith(person, begun)).slice(0, MOST);
     this.chosen = 0;
     this.#show();
   }
@@ -78,7 +81,6 @@ export class MentionBox {
 
   #show() {
     this.element.hidden = this.found.length === 0;
-    this.input.setAttribute("aria-expanded", String(this.isOpen));
     const items = this.found.map((person, index) => {
       const isChosen = index === this.chosen;
       // Before the click the field would lose the focus.

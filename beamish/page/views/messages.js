@@ -104,12 +104,30 @@ export class Messages {
   /** The first record on screen, and where it is. A day's name will not do: it sticks to the top. */
   #anchor() {
     const top = this.scroller.scrollTop;
-    for (const element of this.list.children) {
-      if (element.dataset.n !== undefined && element.offsetTop + element.offsetHeight > top) {
+    const { children } = this.list;
+    for (let at = this.#firstBelow(top); at < children.length; at += 1) {
+      const element = children[at];
+      if (element.dataset.n !== undefined) {
         return { key: element.dataset.key, offset: element.offsetTop - top };
       }
     }
     return null;
+  }
+
+  /** Which child of the list is the first to end below `y`; by halves, since they stand in order. */
+  #firstBelow(y) {
+    const { children } = this.list;
+    let low = 0;
+    let high = children.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (endOf(children[middle]) > y) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
   }
 
   #restore(anchor) {
@@ -120,7 +138,7 @@ export class Messages {
   }
 
   #elementOf(key) {
-    return [...this.list.children].find((element) => element.dataset.key === key);
+    return this.list.querySelector(`[data-key="${CSS.escape(key)}"]`);
   }
 
   #scrollToEnd() {
@@ -175,6 +193,10 @@ export class Messages {
     const row = this.timeline.row;
     const unread = row?.unread ?? 0;
     this.jump.hidden = this.isAtEnd;
+    if (this.jump.dataset.unread === String(unread)) {
+      return;
+    }
+    this.jump.dataset.unread = unread;
     const label = unread ? `To the newest message, ${count(unread, "unread message")}` : "To the newest message";
     this.jump.setAttribute("aria-label", label);
     fill(this.jump, icon("down"), unread ? h("span.badge", { "aria-hidden": "true" }, String(unread)) : null);
@@ -188,7 +210,11 @@ export class Messages {
     if (row === null || row.isUnmade || !isSeen || !this.timeline.records.length) {
       return;
     }
-    const upto = this.isAtEnd && this.timeline.atEnd ? row.applied : this.#lastOnScreen();
+    const isAll = this.isAtEnd && this.timeline.atEnd;
+    if (!isAll && this.timeline.records.at(-1).n <= Math.max(row.read, this.marked)) {
+      return;
+    }
+    const upto = isAll ? row.applied : this.#lastOnScreen();
     if (upto <= Math.max(row.read, this.marked)) {
       return;
     }
@@ -200,15 +226,12 @@ export class Messages {
   }
 
   #lastOnScreen() {
-    const bottom = this.scroller.scrollTop + this.scroller.clientHeight;
-    let last = 0;
-    for (const element of this.list.children) {
-      if (element.offsetTop + element.offsetHeight > bottom) {
-        break;
-      }
-      last = Number(element.dataset.n) || last;
+    const { children } = this.list;
+    let at = this.#firstBelow(this.scroller.scrollTop + this.scroller.clientHeight) - 1;
+    while (at >= 0 && !Number(children[at].dataset.n)) {
+      at -= 1;
     }
-    return last;
+    return at < 0 ? 0 : Number(children[at].dataset.n);
   }
 
   // --- what is shown -------------------------------------------------------------------------------------
@@ -327,4 +350,10 @@ export class Messages {
     commands[key]?.();
     return key in commands;
   }
+}
+
+/** Where an element ends. A day's name is where it sticks, so what follows it says where it stands. */
+function endOf(element) {
+  const solid = element.classList.contains("day") ? (element.nextElementSibling ?? element) : element;
+  return solid === element ? element.offsetTop + element.offsetHeight : solid.offsetTop;
 }

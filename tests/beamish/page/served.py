@@ -42,6 +42,7 @@ class Proxy:
         self.target = target
         self.port = 0
         self.refuses = False
+        self.refuses_all = False
         self.sockets = 0
         self._links: list[Link] = []
 
@@ -55,7 +56,7 @@ class Proxy:
     async def _serve(self, browser: trio.SocketStream) -> None:
         first = await browser.receive_some(65536)
         is_socket = first.startswith(b"GET /ws")
-        if not first or (is_socket and self.refuses):
+        if not first or self.refuses_all or (is_socket and self.refuses):
             await trio.aclose_forcefully(browser)
             return
         node = await trio.open_tcp_stream("127.0.0.1", self.target)
@@ -73,8 +74,13 @@ class Proxy:
             link.scope.cancel()
         self._links.clear()
 
+    def vanish(self) -> None:
+        """Break every WebSocket off and answer nothing at all, until `mend`."""
+        self.cut(refuse=True)
+        self.refuses_all = True
+
     def mend(self) -> None:
-        self.refuses = False
+        self.refuses = self.refuses_all = False
 
     def silence(self) -> None:
         """Forward nothing more on the present WebSockets, without closing them."""
@@ -187,6 +193,9 @@ class Served:
 
     def cut(self, *, refuse: bool = False) -> None:
         trio.from_thread.run_sync(lambda: self.proxy.cut(refuse=refuse), trio_token=self._token)
+
+    def vanish(self) -> None:
+        trio.from_thread.run_sync(self.proxy.vanish, trio_token=self._token)
 
     def mend(self) -> None:
         trio.from_thread.run_sync(self.proxy.mend, trio_token=self._token)

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import re
+import time
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.beamish.page.served import PASSWORD
+
+
+def until(page: Page, condition: str, seconds: float = 40.0) -> None:
+    """Wait for a condition in the page; its policy forbids Playwright's own way to do this."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"still not so: {condition}"
+        page.wait_for_timeout(50)
+
+
+def until_they_connect_again(node, *windows, sockets: int | None = None) -> int:
+    """Put these pages' time forward until they have opened `sockets` more, one each unless told.
+
+    Returns the seconds of their time that took; at most 30.
+    """
+    wanted = node.sockets() + (sockets or len(windows))
+    for second in range(1, 31):
+        for window in windows:
+            window.later(1)
+        windows[0].page.wait_for_timeout(50)  # the network's time is not the page's
+        if node.sockets() >= wanted:
+            return second
+    raise AssertionError("not all pages connected again in 30 seconds of theirs")
 
 
 class Window:
@@ -100,7 +124,7 @@ class Window:
 
     def menu(self, text: str, action: str) -> None:
         """Choose an action from the menu of a message."""
-        self.message_starting(text).click(button="right")
+        self.message_starting(text).locator(".meta").click(button="right")
         self.page.get_by_role("menuitem", name=action, exact=True).click()
 
     def react(self, text: str, emoji: str) -> None:
