@@ -10,6 +10,9 @@ from beamish.messenger.messages import Head, Revoked
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.protocol import CloseCode
 
+MAX_HINTS = 64
+"""Hints of presence and typing that wait for a session, at most."""
+
 
 class Connections:
     """Living sessions; each enters itself at its start and leaves at its end."""
@@ -58,6 +61,15 @@ class Connections:
         if link is not None:
             link.outbox.close(CloseCode.REVOKED, "the device was logged out")
             session.cast(Revoked())
+
+    def hint(self, session: Ref, message: object) -> bool:
+        """Give a session a hint if it has handled most of those before; whether it got it."""
+        link = self._links.get(session)
+        if link is None or link.hints >= MAX_HINTS:
+            return False
+        link.hints += 1
+        session.cast(message)
+        return True
 
     def tell_head(self, session: Ref, version: int) -> None:
         """Tell a session how far its inbox has come, unless it still has to look at the last."""

@@ -256,3 +256,17 @@ def distinct_users(most: Callable[[Limits], int]) -> Check:
 
 users = distinct_users(lambda limits: limits.array)
 mentions = distinct_users(lambda limits: limits.mentions)
+
+
+def few(of: Check, most: int) -> Check:
+    """A list of up to `most` different things."""
+
+    def check(value: Any, limits: Limits, field: str) -> tuple[Any, ...]:
+        if type(value) is not list or len(value) > most:
+            raise bad_request(f"{field} must be an array of at most {most}", field)
+        things = tuple(of(thing, limits, field) for thing in value)
+        if len(set(things)) != len(things):
+            raise bad_request(f"{field} must name each once", field)
+        return things
+
+    return check

@@ -32,9 +32,11 @@ from beamish.messenger.conversations.fan_out import FanOut
 from beamish.messenger.conversations.group_marks import GroupMarks
 from beamish.messenger.conversations.intake import Intake
 from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.conversations.screens import Screens
 from beamish.messenger.conversations.state import ConversationState
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import conversation_stream
+from beamish.messenger.presence import LookAway, OnScreen, Typed
 from beamish.messenger.streams.journal_port import JournalUnavailable
 from beamish.messenger.streams.stream_writer import StreamWriter
 from beamish.messenger.streams.visibility import Settings
@@ -73,6 +75,7 @@ class Conversation(Actor):
         self._batch_wanted = False
         self._busy_since_look = True
         self.fan_out = FanOut(self)
+        self._screens = Screens(self)
         self.marks: GroupMarks | None = None
 
     # -- life ----------------------------------------------------------------------------------
@@ -121,6 +124,7 @@ class Conversation(Actor):
     def idle(self, _message: _Idle) -> None:
         """Leave memory when nothing happened since the last look and nothing is owed."""
         owing = self._waiting or self.fan_out.busy or (self.marks is not None and self.marks.busy)
+        owing = owing or self._screens.watched
         if self._busy_since_look or owing:
             self._busy_since_look = False
             self.send_after(self.environment.settings.idle_s, _Idle())
@@ -140,6 +144,21 @@ class Conversation(Actor):
         """A duty: into the next batch."""
         self.environment.faults.passing("conversation", "before handling")
         return self._enqueue(asked)
+
+    @on(OnScreen)
+    def on_screen(self, asked: OnScreen) -> NoReply | bool | Refusal:
+        """A member looks at it."""
+        return self._enqueue(lambda _state: self._screens.put(asked))
+
+    @on(LookAway)
+    def look_away(self, message: LookAway) -> None:
+        """A session looks at something else."""
+        self._screens.take_away(message.session)
+
+    @on(Typed)
+    def typed(self, message: Typed) -> None:
+        """A member is typing."""
+        self._screens.typed(message)
 
     @on(m.Readable)
     def readable(self, question: m.Readable) -> NoReply | Interval | Refusal:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from actors import Actor, Answer, CalleeDied, CallError, Down, ExitReason, Ref, Request, on
@@ -21,6 +22,7 @@ from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.leases import Lease
 from beamish.messenger.overload import admission
+from beamish.messenger.presence import LookAgain, Seen, Typing
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.backlog import Backlog
 from beamish.messenger.sessions.feed import Feed
@@ -28,6 +30,7 @@ from beamish.messenger.sessions.followed import Followed
 from beamish.messenger.sessions.handlers import carry_out
 from beamish.messenger.sessions.lanes import Lanes
 from beamish.messenger.sessions.login import Login
+from beamish.messenger.sessions.screen import Screen
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.messenger.sessions.watcher import HINTS_TOLD
 from beamish.messenger.streams.journal_port import JournalUnavailable
@@ -87,6 +90,7 @@ class Session(Actor):
         self.feed = Feed(self)
         self.followed = Followed(self)
         self.lanes = Lanes(self)
+        self.screen = Screen(self)
         self.backlog = Backlog(self)
 
     def init(self) -> None:
@@ -267,6 +271,26 @@ class Session(Actor):
         """Send commands again."""
         await self.lanes.turn(message.conversation)
         self.backlog.answered()
+
+    # -- the screen --------------------------------------------------------------------------------
+
+    @on(Seen)
+    def seen(self, message: Seen) -> None:
+        """Somebody on screen has changed."""
+        self.link_to_client.hints -= 1
+        self.screen.seen(message)
+
+    @on(Typing)
+    def typing(self, message: Typing) -> None:
+        """Somebody types in a conversation on screen."""
+        self.link_to_client.hints -= 1
+        self.screen.typing(message)
+
+    @on(LookAgain)
+    async def look_again(self, _message: LookAgain) -> None:
+        """What the user may see has changed."""
+        with suppress(CallError):
+            await self.screen.look_again()
 
     # -- the inbox ---------------------------------------------------------------------------------
 

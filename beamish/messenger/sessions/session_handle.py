@@ -29,6 +29,8 @@ class SessionLink:
         """Whether the connection is gone, of which the session may not have heard yet."""
         self.in_hand = 0
         """Items received and not yet finished."""
+        self.hints = 0
+        """Hints about presence and typing in the session's mailbox."""
         self.head_told = False
         """Whether the session was told of the inbox's version and has not looked yet."""
         self._bound = in_hand

@@ -96,6 +96,10 @@ class Account:
         self.display = ""
         self.status = ""
         self.password = ""
+        self.seen_at = 0
+        """When any device was last known to be in use, ms UTC."""
+        self.wrote_to: dict[str, None] = {}
+        """With whom there is a direct conversation in which the user has written."""
         self.standing = LIVE
         self.deleted_at = 0
         """The record that ended the account."""
@@ -160,6 +164,8 @@ class Account:
             "privacy": list(self.privacy),
             "read_caps": self.read_caps,
             "subscriptions": [[channel, *known] for channel, known in self.subscriptions.items()],
+            "seen": self.seen_at,
+            "wrote": list(self.wrote_to),
             "standing": self.standing,
             "deleted": self.deleted_at,
             "obliges": self.obliges_at,
@@ -179,6 +185,8 @@ class Account:
         self.subscriptions = {
             row[0]: Subscription(*row[1:]) for row in plain.get("subscriptions", ())
         }
+        self.seen_at = plain.get("seen", 0)
+        self.wrote_to = dict.fromkeys(plain.get("wrote", ()))
         self.standing = plain.get("standing", LIVE)
         self.deleted_at = plain.get("deleted", 0)
         self.obliges_at = plain.get("obliges", 0)
@@ -194,6 +202,7 @@ class Account:
 
     def _device(self, _n: int, fields: Fields) -> None:
         self.devices[fields["device"]] = Device(fields["token"], fields["name"], fields["at"])
+        self.seen_at = max(self.seen_at, fields["at"])
 
     def _device_name(self, _n: int, fields: Fields) -> None:
         known = self.devices.get(fields["device"])
@@ -205,6 +214,7 @@ class Account:
         self.numbers.pop(fields["device"], None)
 
     def _seen(self, _n: int, fields: Fields) -> None:
+        self.seen_at = max(self.seen_at, fields["at"])
         known = self.devices.get(fields["device"])
         if known is not None:
             self.devices[fields["device"]] = known._replace(seen=fields["at"])
@@ -237,6 +247,7 @@ class Account:
         self.standing, self.deleted_at, self.obliges_at = DELETED, n, n
         self.display = self.status = self.password = ""
         self.privacy = Privacy()
+        self.seen_at = 0
         self.devices, self.numbers, self.subscriptions = {}, {}, {}
 
     def _declined(self, n: int, fields: Fields) -> None:

@@ -16,6 +16,7 @@ from beamish.messenger import messages as m
 from beamish.messenger.accounts.tokens import same
 from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.refusal import Refusal
+from beamish.messenger.presence import LookAgain
 from beamish.messenger.users.account import DELETED, DISABLED
 from beamish.messenger.users.account_actions import AccountCommand, Written, decide
 from beamish.messenger.users.account_changes import SEEN_STEP_MS, ChangeAccount, Now, ending
@@ -52,6 +53,9 @@ class Patient:
             self._reply_to.reply(answer)
 
 
+LAST_SEEN_STEP_MS = 60_000
+"""Milliseconds between two records of when the user was last seen, at least."""
+
 DAY_MS = 24 * 3_600_000
 
 
@@ -62,6 +66,7 @@ class AccountDesk:
         self._actor = actor
         self._leaving: dict[Ref, None] = {}
         """Sessions that asked for the end of their own device: they close when they answered."""
+        self._settings: object = None
 
     # -- changes -----------------------------------------------------------------------------------
 
@@ -138,6 +143,12 @@ class AccountDesk:
             self._write([{"t": "seen", "device": message.device, "at": now.at}])
         return True
 
+    def note_use(self, device: str) -> None:
+        """Write down that a device was in use until now, not more than once a minute."""
+        now = self._actor.environment.now_ms()
+        if now - self._actor.state.account.seen_at >= LAST_SEEN_STEP_MS:
+            self._write([{"t": "seen", "device": device, "at": now}])
+
     def _write(self, records: list[dict[str, object]]) -> None:
         """Write about a device, if it is still there then."""
 
@@ -156,8 +167,13 @@ class AccountDesk:
         return m.Account(account.display, account.password, tokens, account.standing)
 
     def told(self) -> None:
-        """The account may show another name from now on."""
+        """The account may show another name from now on, and see others otherwise."""
         account = self._actor.state.account
+        settings = (account.privacy, account.obliges_at)
+        if settings != self._settings:
+            self._settings = settings
+            for session in self._actor.environment.connections.devices(self._actor.user):
+                session.cast(LookAgain())
         profiles = self._actor.environment.profiles
         if account.standing == DELETED or profiles.get(self._actor.user) is not None:
             profiles.put(self._actor.user, account.display)

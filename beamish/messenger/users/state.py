@@ -243,6 +243,11 @@ class UserState:
                 rows.append([conversation, user, *(highest(known, levels))])
         return {"t": "receipts", "r": rows} if rows else None
 
+    def open_to(self, user: str) -> bool:
+        """Whether `user` may see when this one is there, by the privacy of last_seen."""
+        last_seen = self.account.privacy.last_seen
+        return last_seen == "everyone" or (last_seen == "shared" and user in self.account.wrote_to)
+
     def told(self, conversation: str) -> Levels:
         """The user's own levels, as far as others may know them."""
         held = self.conversations.get(conversation)
@@ -327,12 +332,23 @@ class UserState:
             held = self.conversation(new.conversation)
             held.held, held.role, held.joined = new.last, new.role, new.joined
             held.kind, held.title, held.open = new.kind, new.title, new.open
+            if new.kind == "direct":
+                self._note_writing(held, new)
             held.ordinal, held.at = new.ordinal, new.at
             held.unread.add(new.first, new.others)
             if new.mentioned:
                 held.mentions = held.mentions or Mentions()
                 held.mentions.add(new.mentioned)
             self.undelivered.add(self.version, new.conversation, new.last)
+
+    def _note_writing(self, held: Held, new: Range) -> None:
+        """Whether one of the messages that a direct conversation grew by is the user's own."""
+        one, other = new.conversation.split(":")[1:]
+        peer = other if one == self.user else one
+        if peer not in self.account.wrote_to:
+            others = sum(byte.bit_count() for byte in new.others)
+            if new.ordinal - held.ordinal > others:
+                self.account.wrote_to[peer] = None
 
     def _marks(self, fields: Fields) -> None:
         self.acked = max(self.acked, fields["a"])

@@ -21,6 +21,7 @@ from beamish.messenger.conversations.command_numbers import Result
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.environment import Environment
 from beamish.messenger.ids import user_stream
+from beamish.messenger.presence import AsViewer, Look, LookAway, PresenceTurn, Row, Viewer
 from beamish.messenger.refusals import refusal_of
 from beamish.messenger.sessions.watcher import Watcher
 from beamish.messenger.streams.journal_port import JournalUnavailable
@@ -32,6 +33,7 @@ from beamish.messenger.users.batch import Batch, Change, Replier
 from beamish.messenger.users.invitations import invitable
 from beamish.messenger.users.marks_debt import MarksDebt
 from beamish.messenger.users.obligations import Obligations
+from beamish.messenger.users.presence import Presence
 from beamish.messenger.users.rows import snapshot_page
 from beamish.messenger.users.state import Levels, UserState
 from beamish.messenger.users.subscriptions import raised
@@ -85,6 +87,7 @@ class User(Actor):
         self._debt = MarksDebt(self)
         self.obligations = Obligations(self)
         self._desk = AccountDesk(self)
+        self._presence = Presence(self)
         self._batch_wanted = False
         self._next_ack_at = 0.0
         self._ack_timer = False
@@ -128,7 +131,8 @@ class User(Actor):
     def idle(self, _message: _Idle) -> None:
         """Leave memory when nobody is connected and nothing is owed."""
         owing = self._debt.busy or self.obligations.busy or self._next.waiting
-        if self._busy_since_look or owing or self._sessions or self._devices:
+        here = self._sessions or self._devices or self._presence.watched
+        if self._busy_since_look or owing or here:
             self._busy_since_look = False
             self.send_after(self.environment.settings.idle_s, _Idle())
         else:
@@ -228,6 +232,31 @@ class User(Actor):
         self._next.question(lambda state: invitable(state, message.by), self.reply_to())
         return self._later()
 
+    # -- presence ----------------------------------------------------------------------------------
+
+    @on(Look)
+    def look(self, look: Look) -> NoReply | Row | None:
+        """A session has the user on screen."""
+        self._next.question(lambda _state: self._presence.look(look), self.reply_to())
+        return self._later()
+
+    @on(LookAway)
+    def look_away(self, message: LookAway) -> None:
+        """A session looks at something else."""
+        self._presence.look_away(message.session)
+
+    @on(AsViewer)
+    def as_viewer(self, message: AsViewer) -> NoReply | Viewer:
+        """What the user may see of others, after a look at the journal."""
+        users = frozenset(message.users)
+        self._next.question(lambda _state: self._presence.viewer(users), self.reply_to())
+        return self._later()
+
+    @on(PresenceTurn)
+    def presence_turn(self, _message: PresenceTurn) -> None:
+        """Tell watchers what changed."""
+        self._presence.turn()
+
     # -- questions ---------------------------------------------------------------------------------
 
     @on(m.InboxPage)
@@ -308,6 +337,7 @@ class User(Actor):
         if batch.changes_account:
             self._desk.fence()
             self._desk.told()
+            self._presence.changed()
         if refused is not None:
             batch.reply_refused(refusal_of(refused))
             self._next_ack_at = max(self._next_ack_at, trio.current_time() + ACK_INTERVAL_S)
@@ -373,6 +403,7 @@ class User(Actor):
             if older != message.session:
                 self._devices[message.device] = message.session
                 self.monitor(message.session)
+            self._presence.changed()
             return True
 
         self._next.question(opened, self.reply_to())
@@ -397,5 +428,7 @@ class User(Actor):
     def session_down(self, message: Down) -> None:
         """A session ended."""
         self._sessions.pop(message.ref, None)
+        self._presence.changed()
         for device in [d for d, ref in self._devices.items() if ref == message.ref]:
             del self._devices[device]
+            self._desk.note_use(device)

@@ -77,6 +77,10 @@ from beamish.protocol.commands.reading import (
     Marks,
     Read,
 )
+from beamish.protocol.commands.screen import (
+    Look,
+    Typing,
+)
 
 __all__ = [
     "COMMANDS",
@@ -103,6 +107,7 @@ __all__ = [
     "Login",
     "Logout",
     "LogoutEverywhere",
+    "Look",
     "Marks",
     "NameDevice",
     "Numbered",
@@ -125,6 +130,7 @@ __all__ = [
     "SetSlowMode",
     "SnapshotPage",
     "Subscribe",
+    "Typing",
     "Unban",
     "Unblock",
     "Unsubscribe",

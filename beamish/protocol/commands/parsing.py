@@ -22,6 +22,7 @@ from beamish.protocol.commands import (
     messages,
     people,
     reading,
+    screen,
 )
 from beamish.protocol.commands.command import Command
 from beamish.protocol.errors import ErrorCode, Refusal
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type[Command]] = {
         messages,
         people,
         reading,
+        screen,
     )
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Command) and hasattr(kind, "name")

@@ -33,6 +33,9 @@ class Talker:
         self.doubled = []
         self.marks = {}
         self.receipts = {}
+        self.presence = {}
+        self.told_presence = []
+        self.typing = []
         self.codes = deque(maxlen=50)
         self.closes = []
         self.too_old = 0
@@ -141,6 +144,11 @@ class Talker:
     def _item(self, item):
         if item.get("event") == "updates":
             self._updates(item)
+        elif item.get("event") == "presence":
+            self.presence.update({row["user"]: row for row in item["users"]})
+            self.told_presence += item["users"]
+        elif item.get("event") == "typing":
+            self.typing.append((item["conversation"], item["user"]))
         elif "id" in item:
             future = self._waiting.pop(item["id"], None)
             if future is not None:

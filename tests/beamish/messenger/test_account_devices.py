@@ -398,9 +398,11 @@ async def test_a_device_that_was_not_used_for_long_is_logged_out(make_world, aut
         environment.now_ms = lambda: steady() + int(days[0] * DAY_MS)
         await phone.go_offline()
         await sleeper.go_offline()
+        await trio.sleep(1)
         days[0] = 2.0
         assert await comes_back(phone)
         await phone.go_offline()
+        await trio.sleep(1)
         days[0] = 3.5
         assert not await comes_back(sleeper)
         assert sleeper.codes[-1] == "bad_credentials"
@@ -408,6 +410,7 @@ async def test_a_device_that_was_not_used_for_long_is_logged_out(make_world, aut
         await phone.go_offline()
         assert set(await rows(desk)) == {desk.device, phone.device}
         await desk.go_offline()
+        await trio.sleep(1)
         days[0] = 6.0
         assert await comes_back(desk)
         days[0] = 12.0

@@ -16,6 +16,7 @@ from beamish.messenger.sessions.handlers import (
     numbered,
     people,
     reading,
+    screen,
 )
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers
 
@@ -33,6 +34,7 @@ _TABLE: dict[type[Command], tuple[type[Handlers], Handler]] = {
         (numbered.NumberedHandlers, numbered.HANDLERS),
         (people.PeopleHandlers, people.HANDLERS),
         (reading.ReadingHandlers, reading.HANDLERS),
+        (screen.ScreenHandlers, screen.HANDLERS),
     )
     for command, handler in handlers.items()
 }
