@@ -54,7 +54,8 @@ from beamish.messenger.sessions.outbox import Outbox
 from beamish.messenger.sessions.session import Session
 from beamish.messenger.sessions.session_handle import SessionLink
 from beamish.messenger.settings import MessengerSettings
-from beamish.messenger.streams.journal_port import JournalPort, LogReader
+from beamish.messenger.streams.journal_port import JournalPort
+from beamish.messenger.streams.log_reader import LogReader
 from beamish.messenger.sweeper import Sweeper
 from beamish.messenger.system_user import NotSent, SystemUser
 from beamish.messenger.traffic import Meter, Traffic

@@ -21,7 +21,8 @@ from beamish.messenger.leases import Leases
 from beamish.messenger.overload.floods import Floods
 from beamish.messenger.overload.load import Load
 from beamish.messenger.settings import MessengerSettings
-from beamish.messenger.streams.journal_port import JournalPort, LogReader
+from beamish.messenger.streams.journal_port import JournalPort
+from beamish.messenger.streams.log_reader import LogReader
 from beamish.messenger.traffic import Traffic
 
 if TYPE_CHECKING:

@@ -215,7 +215,7 @@ class EventHub:
 def event_of(conversation: str, fields: Fields) -> Event:
     """The event that tells of a record."""
     n, by, at, what = fields["n"], fields["by"], fields["at"], fields["type"]
-    if what == "message":
+    if what == "message" and "text" in fields:
         reply, mentions = fields.get("reply"), tuple(fields.get("mentions", ()))
         action = fields.get("action", False)
         return MessageAppended(conversation, n, by, at, fields["text"], reply, mentions, action)

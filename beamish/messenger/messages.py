@@ -13,8 +13,7 @@ from actors import Ref, Request
 from beamish.messenger.conversations.charter import NO_CHARTER, Charter, Link
 from beamish.messenger.conversations.effects import Interval, Member
 from beamish.messenger.conversations.refusal import Refusal
-from beamish.messenger.streams.log_part import LogPart
-from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.log_part import Excerpt, LogPart
 from beamish.messenger.streams.visibility import Settings
 from beamish.messenger.users.state import Levels
 from beamish.protocol import Item
@@ -281,7 +280,7 @@ class NewInbox:
 
     first: int
     rows: tuple[dict[str, Any], ...]
-    logs: dict[str, tuple[Record, ...]]
+    logs: dict[str, Excerpt]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Limits:
     members: int = 1_024
     receipts_each: int = 32
     mentions: int = 32
+    reactions: int = 256
     devices: int = 16
     inbox: int = 10_000
     fetch_items: int = 500

@@ -28,6 +28,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 DISPLAY_CHARACTERS = 64
 TITLE_CHARACTERS = 128
 STATUS_CHARACTERS = 140
+EMOJI_CHARACTERS = 16
+EMOJI_BYTES = 64
 PASSWORD_CHARACTERS = (8, 256)
 DESCRIPTION_CHARACTERS = 512
 ROLES = ("owner", "admin", "member")
@@ -205,6 +207,20 @@ def one_of(*names: str) -> Check:
         return value
 
     return check
+
+
+def emoji(value: Any, _limits: Limits, field: str) -> str:
+    """A reaction: a few visible characters, or none."""
+    most, most_bytes = EMOJI_CHARACTERS, EMOJI_BYTES
+    if type(value) is not str or len(value) > most or len(_utf8(value)) > most_bytes:
+        raise bad_request(f"{field} must have at most {most} characters, {most_bytes} bytes", field)
+    if _CONTROL.search(value) or any(map(str.isspace, value)):
+        raise bad_request(f"{field} must not hold blanks or control characters", field)
+    return value
+
+
+def _utf8(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
 
 
 def role(value: Any, _limits: Limits, field: str) -> str:

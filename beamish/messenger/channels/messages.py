@@ -5,6 +5,7 @@ Requests may be repeated. `Posted` and `Posts` are hints: whoever misses one rea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from actors import Ref, Request
@@ -97,15 +98,17 @@ class Posted:
 class Posts:
     """Records `first` to `last` of a channel that the session follows; none if there are too many.
 
-    `encoded` holds, by codec, the event for a follower whose cursor is right before `first`: it is
-    the same bytes for all of them.
+    `targets` are those of the touches among them. `encoded` holds, by codec, the event for a
+    follower whose cursor is right before `first`, and its last record: it is the same bytes for all
+    of them.
     """
 
     channel: str
     first: int
     last: int
     records: tuple[Record, ...]
-    encoded: dict[str, bytes] = field(default_factory=dict)
+    targets: Mapping[int, Record]
+    encoded: dict[str, tuple[bytes, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

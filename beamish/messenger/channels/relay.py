@@ -90,6 +90,7 @@ class Relay(Actor):
     async def load(self, _message: _Load) -> None:
         """Read the log."""
         await self._replica.load_patiently(self.sleep)
+        self._drop_touched()
         self._told = self._replica.state.version
         self.send_after(self.environment.settings.head_check_s, _Tick())
 
@@ -147,9 +148,15 @@ class Relay(Actor):
             for _, reply_to in asked:
                 reply_to.reply(refusal_of(unavailable.refused))
             return
+        self._drop_touched()
         for message, reply_to in asked:
             reply_to.reply(self._admit(message))
         await self._begin_round()
+
+    def _drop_touched(self) -> None:
+        touched, self._replica.state.touched = self._replica.state.touched, {}
+        for target, by in touched.items():
+            self.environment.logs.touched(self.channel, target, by)
 
     def _admit(self, message: c.Follow) -> c.Following | Refusal:
         state = self._replica.state
@@ -167,12 +174,14 @@ class Relay(Actor):
         if self._posts is not None or state.version <= self._told:
             return
         first, last = self._told + 1, state.version
+        logs = self.environment.logs
         records: list[Record] = []
         if last - first < ROUND_RECORDS:
-            records = await self.environment.logs.read(self.channel, first, last)
+            records = await logs.read(self.channel, first, last)
+        targets = await logs.targets(self.channel, records)
         self._told = last
         self._to_tell = list(self._followers)
-        self._posts = c.Posts(self.channel, first, last, tuple(records))
+        self._posts = c.Posts(self.channel, first, last, tuple(records), targets)
         self.ref.cast(_Round())
 
     @on(_Round)

@@ -38,6 +38,7 @@ from beamish.messenger.environment import Environment
 from beamish.messenger.ids import conversation_stream
 from beamish.messenger.presence import LookAway, OnScreen, Typed
 from beamish.messenger.streams.journal_port import JournalUnavailable
+from beamish.messenger.streams.records import Record
 from beamish.messenger.streams.stream_writer import StreamWriter
 from beamish.messenger.streams.visibility import Settings
 from beamish.messenger.users.state import Levels
@@ -88,6 +89,7 @@ class Conversation(Actor):
     async def load(self, _message: _Load) -> None:
         """Read the stream; take up what is pending."""
         await self.writer.load_patiently(self.sleep)
+        self._drop_touched({})
         if self.state.kind == "group":
             await self._open_marks()
         self.fan_out.wake()
@@ -228,9 +230,11 @@ class Conversation(Actor):
             refused = unavailable.refused
         if self.marks is None and self.state.kind == "group":
             await self._open_marks()
+        amended = batch.amended(self.state.version)
+        self._drop_touched(amended)
         committed = batch.committed(before, self.state.version)
         for record in committed:
-            self.fan_out.appended(record)
+            self.fan_out.appended(record, amended)
         self.environment.events.appended(self.conversation, committed)
         if self.state.version > before and self.state.kind == "channel":
             self._tell_relay()
@@ -250,6 +254,16 @@ class Conversation(Actor):
         relay = self.environment.directory.find("relay", self.conversation)
         if relay is not None:
             relay.cast(c.Posted(self.state.version))
+
+    def _drop_touched(self, amended: dict[int, Record]) -> None:
+        """Have nobody shown what touches have changed; `amended` is what is known of that."""
+        touched, self.state.touched = self.state.touched, {}
+        for target, by in touched.items():
+            self.environment.logs.touched(self.conversation, target, by)
+            if target in amended:
+                self.fan_out.amended(amended[target])
+            else:
+                self.fan_out.forget(target)
 
     # -- fan-out and marks: see their modules ----------------------------------------------------
 

@@ -39,17 +39,27 @@ class Decision:
         self._known: list[Result | None] = []
         self._decided: list[Result | Refusal | bool | None] = []
         self._records: list[Record] = []
+        self._amended: list[Record] = []
         self._present: dict[int, Fields] = {}
 
     async def prepare(self) -> None:
-        """Read the records that the commands are about; raises JournalUnavailable."""
-        version, logs = self._actor.state.version, self._actor.environment.logs
+        """Read the records that the commands are about; raises JournalUnavailable.
+
+        What is to be amended is read from the journal itself: by the append's expected version it
+        is then certain to be what the amendment replaces, whatever any cache holds.
+        """
+        version, environment = self._actor.state.version, self._actor.environment
         self._present = {}
-        for what in self._asked:
-            n = what.action.reads if isinstance(what, Numbered) else None
-            if n is not None and 1 <= n <= version and n not in self._present:
-                (record,) = await logs.read(self._actor.conversation, n, n)
+        actions = [what.action for what in self._asked if isinstance(what, Numbered)]
+        about = [(n, action.amends) for action in actions if (n := action.reads) is not None]
+        fresh = dict.fromkeys(n for n, amends in about if amends and 1 <= n <= version)
+        for n, _ in about:
+            if 1 <= n <= version and n not in fresh:
+                (record,) = await environment.logs.read(self._actor.conversation, n, n)
                 self._present[n] = record.fields
+        if fresh:
+            read = await environment.journal.read_each(self._actor.writer.stream, fresh)
+            self._present |= {n: Record.from_journal(n, raw).fields for n, raw in read.items()}
 
     def decide(self) -> Proposal | None:
         """Decide all commands from their first check; called again after a conflict."""
@@ -64,9 +74,14 @@ class Decision:
         ]
         self._decided = [self._decide_one(draft, what) for what in self._asked]
         self._records = [Record.new(fields) for fields in draft.records]
+        self._amended = [Record.new(fields) for fields in draft.amended.values()]
         if not self._records:
             return None
-        return Proposal(tuple(record.raw for record in self._records), pending=True)
+        return Proposal(
+            tuple([record.raw for record in self._records]),
+            True,
+            tuple([(record.n, record.raw) for record in self._amended]),
+        )
 
     def _decide_one(
         self, draft: Draft, what: Numbered | Fulfil | Question
@@ -84,6 +99,12 @@ class Decision:
     def committed(self, before: int, after: int) -> list[Record]:
         """The batch's own records, if they are what was committed."""
         return [record for record in self._records if before < record.n <= after]
+
+    def amended(self, after: int) -> dict[int, Record]:
+        """Those that it has changed by that, as they are now, by number."""
+        if not self._records or self._records[-1].n > after:
+            return {}
+        return {record.n: record for record in self._amended}
 
     def answers(self, refused: object) -> list[object]:
         """The answers in the order of the questions, `refused` being the journal's refusal."""

@@ -60,6 +60,8 @@ class Draft:
         self.former: Overlay[str, Interval] = Overlay(state.former)
         self._numbers: dict[tuple[str, str], CommandNumbers] = {}
         self.records: list[Fields] = []
+        self.amended: dict[int, Fields] = {}
+        """Committed records that would change."""
 
     def decide(self, command: Numbered) -> Result | Refusal:
         """The command's result, its records added to `records`; or why it is refused."""
@@ -84,7 +86,14 @@ class Draft:
         drafted = n - self._state.version
         if drafted > 0:
             return self.records[drafted - 1] if drafted <= len(self.records) else None
-        return self._present.get(n)
+        return self.amended.get(n) or self._present.get(n)
+
+    def _amend(self, fields: Fields) -> None:
+        drafted = fields["n"] - self._state.version
+        if drafted > 0:
+            self.records[drafted - 1] = fields
+        else:
+            self.amended[fields["n"]] = fields
 
     def fulfil(self, asked: Fulfil) -> bool:
         """Have a duty met, by a record if it is not; it is owed, so nothing is in its way."""
@@ -111,7 +120,11 @@ class Draft:
         if before is not None:
             self._add(user, before)
         caused = {"device": command.device, "number": command.number, "tag": command.tag}
-        return self._add(user, {**action.record(self, user), **caused})
+        fields = self._add(user, {**action.record(self, user), **caused})
+        amended = action.amended(self, fields)
+        if amended is not None:
+            self._amend(amended)
+        return fields
 
     def _add(self, by: str, body: Fields) -> Fields:
         self.version += 1

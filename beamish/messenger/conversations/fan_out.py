@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors import Answer, CallError
+from beamish.messenger.conversations.tail import Tail
 from beamish.messenger.messages import FanOutTurn, Reached, Rested
-from beamish.messenger.streams.log_part import LogPart
 from beamish.messenger.streams.records import Record
 
 if TYPE_CHECKING:
     from beamish.messenger.conversations.conversation import Conversation
 
 logger = logging.getLogger("beamish.messenger")
-
-TAIL_RECORDS = 256
-TAIL_BYTES = 512 << 10
-"""Newest records that travel with a notice at most."""
 
 MAX_FAILURES = 10
 LONG_REST_S = 30.0
@@ -50,8 +48,7 @@ class FanOut:
         self._turn_wanted = False
         self._notice: Reached | None = None
         self._reached = 0
-        self._tail: deque[Record] = deque()
-        self._tail_bytes = 0
+        self._tail = Tail()
 
     @property
     def busy(self) -> bool:
@@ -65,17 +62,28 @@ class FanOut:
         """Records that not all members hold, those aside who rest after failing too often."""
         return self._actor.state.version - max(self._reached, self._actor.writer.settled)
 
-    def appended(self, record: Record) -> None:
+    def appended(self, record: Record, amended: Mapping[int, Record]) -> None:
         """A record was committed: keep it at hand for the notices."""
         self._actor.environment.logs.keep(self._actor.conversation, record)
-        if self._tail and record.n != self._tail[-1].n + 1:
-            # What lies between was committed unseen, by an append whose answer was lost.
-            self._tail.clear()
-            self._tail_bytes = 0
-        self._tail.append(record)
-        self._tail_bytes += len(record.raw)
-        while len(self._tail) > TAIL_RECORDS or self._tail_bytes > TAIL_BYTES:
-            self._tail_bytes -= len(self._tail.popleft().raw)
+        self._tail.append(record, amended)
+
+    def amended(self, record: Record) -> None:
+        """A record was changed into this one: nobody is told the old one any more."""
+        self._actor.environment.logs.keep(self._actor.conversation, record)
+        self._tail.replace(record)
+        self._look_at_notice(record.n)
+
+    def forget(self, n: int) -> None:
+        """A record was changed, by somebody who did not say into what."""
+        self._tail.forget(n)
+        self._look_at_notice(n)
+
+    def _look_at_notice(self, n: int) -> None:
+        """Members who are still to be told read for themselves, if the notice holds record `n`."""
+        log = None if self._notice is None else self._notice.log
+        if log is not None and (log.first <= n <= log.last or n in log.targets):
+            assert self._notice is not None
+            self._notice = replace(self._notice, log=None)
 
     def wake(self) -> None:
         """Have a turn run soon, unless one is running."""
@@ -167,7 +175,7 @@ class FanOut:
             state.version,
             writer.settled,
             self._actor.settings,
-            self._newest(base),
+            self._tail.behind(base),
             len(state.members) > self._actor.environment.settings.limits.receipts_each,
         )
         self._to_tell.extend(
@@ -175,10 +183,6 @@ class FanOut:
             for user, upto in state.recipients(writer.settled)
             if user not in self._resting and self._held.get(user, writer.settled) < upto
         )
-
-    def _newest(self, base: int) -> LogPart | None:
-        newest = [record for record in self._tail if record.n > base]
-        return LogPart(newest) if newest else None
 
     def _end(self) -> None:
         """Everybody was told: settle what all hold, go on with what came meanwhile."""

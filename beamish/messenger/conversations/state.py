@@ -26,7 +26,7 @@ from beamish.messenger.conversations.charter import NO_CHARTER, Charter, Link, P
 from beamish.messenger.conversations.command_numbers import CommandNumbers, Result, result_of
 from beamish.messenger.conversations.commands import Numbered
 from beamish.messenger.conversations.effects import Blocked, Interval, Member, take_effect
-from beamish.messenger.streams.records import Fields
+from beamish.messenger.streams.records import TOUCHES, Fields
 
 
 class ConversationState:
@@ -53,6 +53,8 @@ class ConversationState:
         self.forgotten_in_part: dict[str, None] = {}
         """Users of whom a device was forgotten."""
         self.last_message: dict[str, int] = {}
+        self.touched: dict[int, int] = {}
+        """What the touches taken in have changed, by which: for the caches, which take it away."""
 
     def take(self, n: int, raw: bytes) -> None:
         """Take in record `n` as the journal holds it."""
@@ -81,6 +83,8 @@ class ConversationState:
         if fields["type"] == "message":
             self.ordinal = fields["ordinal"]
             self.last_message[fields["by"]] = self.version
+        elif fields["type"] in TOUCHES:
+            self.touched[fields["target"]] = self.version
         device = fields.get("device")
         if device is not None:
             key = (fields["by"], device)

@@ -8,7 +8,7 @@ lost, a slow connection, a dead user actor, a stale one) shows as the inbox's ve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgpack
@@ -17,6 +17,7 @@ from beamish.messenger.ids import user_stream
 from beamish.messenger.messages import Acknowledge, NewInbox, PullTurn
 from beamish.messenger.sessions.inbox_items import inbox_items
 from beamish.messenger.streams.journal_port import JournalUnavailable
+from beamish.messenger.streams.log_part import Excerpt, Extract
 from beamish.messenger.streams.records import Record
 from beamish.messenger.users.account import Fields
 from beamish.protocol import Attach, Fetch
@@ -147,7 +148,7 @@ class Feed:
         codec = self._actor.codec
         items: list[bytes] = []
         size, n = 0, command.start - 1
-        logs = await self._logs_of(rows)
+        logs = self._present(await self._logs_of(rows))
         for row in rows:
             new = inbox_items(codec, n + 1, row, logs)
             size += sum(map(len, new))
@@ -159,24 +160,36 @@ class Feed:
         parts = {key: codec.encode(value) for key, value in told.items()}
         return codec.map({**parts, "items": codec.array(items)})
 
-    async def _logs_of(self, rows: Sequence[Fields]) -> dict[str, tuple[Record, ...]]:
-        logs: dict[str, tuple[Record, ...]] = {}
+    async def _logs_of(self, rows: Sequence[Fields]) -> dict[str, Excerpt]:
+        reader = self._actor.environment.logs
+        found: dict[str, list[Record]] = {}
+        lowest: dict[str, int] = {}
         for row in rows:
             if row["t"] != "ranges":
                 continue
-            for conversation, first, last, *_ in row["r"]:
-                known = logs.get(conversation, ())
+            for conversation, first, last, _others, _role, joined, *_ in row["r"]:
+                known = found.setdefault(conversation, [])
+                lowest.setdefault(conversation, joined)
                 start = first if not known else max(first, known[-1].n + 1)
                 if start <= last:
-                    more = await self._actor.environment.logs.read(conversation, start, last)
-                    logs[conversation] = (*known, *more)
-        return logs
+                    known += await reader.read(conversation, start, last)
+        return {
+            conversation: Extract(
+                tuple(records),
+                await reader.targets(conversation, records, lowest[conversation]),
+            )
+            for conversation, records in found.items()
+        }
 
-    def _hand_on(
-        self, start: int, rows: Sequence[Fields], logs: dict[str, tuple[Record, ...]]
-    ) -> None:
+    def _present(self, logs: Mapping[str, Excerpt]) -> dict[str, Excerpt]:
+        """What was read or hinted at, as it is by now."""
+        refreshed = self._actor.environment.logs.refreshed
+        return {conversation: refreshed(conversation, log) for conversation, log in logs.items()}
+
+    def _hand_on(self, start: int, rows: Sequence[Fields], logs: Mapping[str, Excerpt]) -> None:
         """Queue `updates` events for these rows, each of bounded size, while there is room."""
         codec = self._actor.codec
+        logs = self._present(logs)
         items: list[bytes] = []
         size, first, n = 0, start, start - 1
         for row in rows:
@@ -199,7 +212,7 @@ class Feed:
         """How old the newest message of a hint is now that it is handed on."""
         if hint.logs:
             environment = self._actor.environment
-            newest = max(records[-1].fields["at"] for records in hint.logs.values())
+            newest = max(log.records[-1].fields["at"] for log in hint.logs.values())
             environment.traffic.delivered.add((environment.now_ms() - newest) / 1_000)
 
     def _event(self, first: int, last: int, items: list[bytes]) -> None:

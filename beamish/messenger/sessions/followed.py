@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from actors import CallError, Ref
 from beamish.messenger.channels import messages as c
 from beamish.messenger.conversations.refusal import Refusal
-from beamish.messenger.streams.records import Record, is_public
-from beamish.protocol import Codec, encode_event
+from beamish.messenger.sessions.pages import room_in_frame
+from beamish.messenger.streams.as_of import amended, encoded_as_of
+from beamish.messenger.streams.log_part import Excerpt, Extract
+from beamish.messenger.streams.records import is_public
+from beamish.protocol import encode_event
 
 if TYPE_CHECKING:
     from beamish.messenger.sessions.session import Session
@@ -96,7 +99,7 @@ class Followed:
         known.slot.told = False
         begins_here = bool(posts.records) and posts.first == known.handed + 1
         if begins_here and self._actor.outbox.has_room:
-            self._hand_on(posts.channel, known, posts.records, posts.encoded)
+            self._hand_on(posts.channel, known, posts, posts.encoded)
         self.go_on()
 
     def unfollowed(self, message: c.Unfollowed) -> None:
@@ -152,34 +155,53 @@ class Followed:
         known = self._channels[channel]
         first = known.handed + 1
         last = min(known.slot.head, known.handed + PULL_RECORDS)
-        records = await self._actor.environment.logs.read(channel, first, last)
+        logs = self._actor.environment.logs
+        records = await logs.read(channel, first, last)
+        excerpt = Extract(tuple(records), await logs.targets(channel, records))
         if self._channels.get(channel) is known and known.handed == first - 1:
             # The next turn takes another channel if one is behind: none keeps the others waiting.
             self._channels[channel] = self._channels.pop(channel)
-            self._hand_on(channel, known, tuple(records), {})
+            self._hand_on(channel, known, excerpt, {})
         self.go_on()
 
     def _hand_on(
-        self, channel: str, known: _Channel, records: tuple[Record, ...], shared: dict[str, bytes]
+        self, channel: str, known: _Channel, excerpt: Excerpt, shared: dict[str, tuple[bytes, int]]
     ) -> None:
         codec = self._actor.codec
-        event = shared.get(codec.name)
-        if event is None:
-            event = shared[codec.name] = _event(codec, channel, known, records)
-        known.handed = records[-1].n
+        present = self._actor.environment.logs.refreshed(channel, excerpt)
+        if present is not excerpt:
+            # Something was changed since it was encoded for all.
+            shared = {}
+        made = shared.get(codec.name)
+        if made is None:
+            made = shared[codec.name] = self._event(channel, known.epoch, present)
+        event, known.handed = made
         self._actor.outbox.put_update(event)
 
-
-def _event(codec: Codec, channel: str, known: _Channel, records: tuple[Record, ...]) -> bytes:
-    shown = [r.encoded(codec.name, codec.encode) for r in records if is_public(r.fields)]
-    ordinals = [r.fields["ordinal"] for r in records if "ordinal" in r.fields]
-    parts = {
-        "channel": codec.encode(channel),
-        "epoch": codec.encode(known.epoch),
-        "from": codec.encode(records[0].n),
-        "to": codec.encode(records[-1].n),
-        "records": codec.array(shown),
-    }
-    if ordinals:
-        parts["ordinal"] = codec.encode(ordinals[-1])
-    return encode_event(codec, "posts", parts)
+    def _event(self, channel: str, epoch: int, excerpt: Excerpt) -> tuple[bytes, int]:
+        """The event of as many records as fit into a frame, and the last of them."""
+        codec = self._actor.codec
+        room = room_in_frame(self._actor.environment.settings.limits)
+        records = list(excerpt.records)
+        while True:
+            last = records[-1].n
+            public = [record for record in records if is_public(record.fields)]
+            shown = [encoded_as_of(record, codec, last) for record in public]
+            changed = amended(public, excerpt.targets, first=1)
+            beside = [encoded_as_of(record, codec, last) for record in changed]
+            if len(records) == 1 or sum(map(len, shown)) + sum(map(len, beside)) <= room:
+                break
+            records = records[: len(records) // 2]
+        parts = {
+            "channel": codec.encode(channel),
+            "epoch": codec.encode(epoch),
+            "from": codec.encode(records[0].n),
+            "to": codec.encode(last),
+            "records": codec.array(shown),
+        }
+        if beside:
+            parts["amended"] = codec.array(beside)
+        ordinals = [r.fields["ordinal"] for r in records if "ordinal" in r.fields]
+        if ordinals:
+            parts["ordinal"] = codec.encode(ordinals[-1])
+        return encode_event(codec, "posts", parts), last

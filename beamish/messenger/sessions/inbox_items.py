@@ -1,16 +1,19 @@
 """What a device sees of an inbox record: the items of section 7 of `docs/protocol.md`.
 
 Of the rows about the account those have an item that a device's user may see changed elsewhere; the
-others have none. Records of logs are encoded once per codec and shared by all
-who receive them; only what is around them is made for each recipient.
+others have none. Records of logs are encoded once per codec and shared by all who receive them;
+only what is around them is made for each recipient, and what was changed after the range in which
+it is told (`as_of`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from beamish.messenger.streams.as_of import amended, encoded_as_of
+from beamish.messenger.streams.log_part import Excerpt
 from beamish.messenger.streams.records import Record
 from beamish.messenger.users.account import Fields
 from beamish.protocol import Codec
@@ -19,9 +22,7 @@ ACCOUNT_ITEMS = frozenset({"block", "profile", "privacy", "settings", "subscript
 """Rows about the account that devices are told, under their own names."""
 
 
-def inbox_items(
-    codec: Codec, n: int, row: Fields, logs: dict[str, tuple[Record, ...]]
-) -> list[bytes]:
+def inbox_items(codec: Codec, n: int, row: Fields, logs: Mapping[str, Excerpt]) -> list[bytes]:
     """The encoded items of inbox record `n`; `logs` holds, by conversation, what its ranges name.
 
     A conversation's records ascend, and hold every record of each of its ranges.
@@ -70,19 +71,29 @@ def _account_item(n: int, row: Fields) -> Fields:
     return {"n": n, "type": row["t"], **told, **caused}
 
 
-def _records_item(codec: Codec, n: int, ranged: Sequence[Any], log: tuple[Record, ...]) -> bytes:
+def _records_item(codec: Codec, n: int, ranged: Sequence[Any], log: Excerpt) -> bytes:
     conversation, first, last = ranged[:3]
-    start = bisect_left(log, first, key=_number)
-    records = log[start : start + last - first + 1]
+    start = bisect_left(log.records, first, key=_number)
+    records = log.records[start : start + last - first + 1]
     name, encode = codec.name, codec.encode
-    return codec.map(
-        {
-            "n": encode(n),
-            "type": encode("records"),
-            "conversation": encode(conversation),
-            "records": codec.array([record.encoded(name, encode) for record in records]),
-        }
-    )
+    item = {
+        "n": encode(n),
+        "type": encode("records"),
+        "conversation": encode(conversation),
+        "records": codec.array(
+            [
+                record.encoded(name, encode)
+                if record.rev <= last
+                else encoded_as_of(record, codec, last)
+                for record in records
+            ]
+        ),
+    }
+    if [record for record in records if record.target]:
+        changed = amended(records, log.targets, first=ranged[5])
+        if changed:
+            item["amended"] = codec.array([encoded_as_of(r, codec, last) for r in changed])
+    return codec.map(item)
 
 
 def _number(record: Record) -> int:

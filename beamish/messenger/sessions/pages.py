@@ -21,6 +21,10 @@ MEMBER_BYTES = 448
 """A member in a `create` record or in the answer to `conversation`, in JSON, at most."""
 
 
+REACTION_BYTES = 160
+"""A reaction in a message's record, in JSON, at most."""
+
+
 def room_in_frame(limits: Limits) -> int:
     """Bytes of parts that one item of the node may hold."""
     return limits.server_frame_bytes - ENVELOPE_BYTES
@@ -28,14 +32,15 @@ def room_in_frame(limits: Limits) -> int:
 
 def check_room(limits: Limits) -> None:
     """Raise ValueError unless whatever cannot be divided fits into a frame of the node."""
-    needed = max(
-        WORST_GROWTH * (MAX_RANGE_BYTES + limits.text_bytes), MEMBER_BYTES * limits.members
-    )
+    # A range may exceed its bound by one record and what that changed: a text with its reactions.
+    record = WORST_GROWTH * limits.text_bytes + REACTION_BYTES * limits.reactions
+    needed = max(WORST_GROWTH * MAX_RANGE_BYTES + record, MEMBER_BYTES * limits.members)
     if needed > room_in_frame(limits):
         raise ValueError(
             f"server_frame_bytes ({limits.server_frame_bytes}) must be at least"
-            f" {needed + ENVELOPE_BYTES}, for texts of {limits.text_bytes} bytes and groups of"
-            f" {limits.members} members: raise it, or lower text_bytes or members"
+            f" {needed + ENVELOPE_BYTES}, for texts of {limits.text_bytes} bytes with"
+            f" {limits.reactions} reactions and groups of {limits.members} members: raise it, or"
+            " lower one of these"
         )
 
 

@@ -1,18 +1,16 @@
 """The journal as actors use it: wait for an outcome without leaving the actors' scheduler.
 
 An actor that waits here is parked by the runtime, not bound to a trio task, and its messages wait
-in its mailbox. `LogReader` adds a bounded cache of records: committed records never change, so
-what is in it is true for ever.
+in its mailbox.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Iterable
+from functools import partial
 from typing import TypeVar
 
 from actors import Signal
-from beamish.messenger.ids import conversation_stream
-from beamish.messenger.streams.records import Record
 from storage import Journal, Operation, Read, Records, Refused
 
 R = TypeVar("R")
@@ -38,7 +36,7 @@ class JournalPort:
     async def perform(self, op: Operation[R]) -> R:
         """Submit `op` and park until its outcome is there."""
         signal: Signal[R] = Signal()
-        self.journal.submit(op, lambda outcome: _set(signal, outcome))
+        self.journal.submit(op, partial(_set, signal))
         return await signal.wait()
 
     def begin(self, op: Operation[R]) -> None:
@@ -52,6 +50,24 @@ class JournalPort:
             raise JournalUnavailable(outcome)
         return outcome
 
+    async def read_each(self, stream: str, numbers: Iterable[int]) -> dict[int, bytes]:
+        """Single records of a stream, asked for all at once; those that are not there are left out.
+
+        Raises JournalUnavailable when the journal refuses one of them.
+        """
+        asked: dict[int, Signal[Records | Refused]] = {}
+        for n in numbers:
+            asked[n] = Signal()
+            self.journal.submit(Read(stream, n, 1, PAGE_BYTES), partial(_set, asked[n]))
+        found: dict[int, bytes] = {}
+        for n, signal in asked.items():
+            outcome = await signal.wait()
+            if isinstance(outcome, Refused):
+                raise JournalUnavailable(outcome)
+            if outcome.start == n and outcome.records:
+                found[n] = outcome.records[0]
+        return found
+
 
 def _set(signal: Signal[R], outcome: R) -> None:
     signal.set(outcome)
@@ -59,55 +75,3 @@ def _set(signal: Signal[R], outcome: R) -> None:
 
 def _ignore(_outcome: object) -> None:
     pass
-
-
-class LogReader:
-    """Reads conversations' logs, through a cache of at most `max_bytes`."""
-
-    def __init__(self, port: JournalPort, max_bytes: int) -> None:
-        self._port = port
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._records: OrderedDict[tuple[str, int], Record] = OrderedDict()
-
-    def keep(self, conversation: str, record: Record) -> None:
-        """Cache a committed record."""
-        key = (conversation, record.n)
-        if key in self._records:
-            return
-        self._records[key] = record
-        self._bytes += record.size
-        while self._bytes > self._max_bytes:
-            _, old = self._records.popitem(last=False)
-            self._bytes -= old.size
-
-    async def read(self, conversation: str, first: int, last: int) -> list[Record]:
-        """Records `first..last` of a log; raises JournalUnavailable or ValueError (too short)."""
-        found: list[Record] = []
-        n = first
-        while n <= last:
-            key = (conversation, n)
-            cached = self._records.get(key)
-            if cached is not None:
-                self._records.move_to_end(key)
-                found.append(cached)
-                n += 1
-            else:
-                page = await self._read_page(conversation, n, last)
-                found += page
-                n += len(page)
-        return found
-
-    async def _read_page(self, conversation: str, first: int, last: int) -> list[Record]:
-        limit = min(PAGE_RECORDS, last - first + 1)
-        stream = conversation_stream(conversation)
-        page = await self._port.read(stream, first, limit, PAGE_BYTES)
-        if page.start != first or not page.records:
-            raise ValueError(
-                f"records {first}..{last} of {conversation} are asked for, but its log holds"
-                f" {page.info.first}..{page.info.version}"
-            )
-        records = [Record.from_journal(first + i, raw) for i, raw in enumerate(page.records)]
-        for record in records:
-            self.keep(conversation, record)
-        return records

@@ -1,11 +1,18 @@
 """Records of a conversation's log: one form for the journal, for memory and for the wire.
 
+Records are appended, and messages are **amended**: an edit, a reaction and a deletion are kept in
+the record of the message itself, so whoever reads it sees the message as it is now, and what was
+deleted is in no record any more. The log gets a small record, a *touch*, that says which message
+was changed; both are committed by one append.
+
 A record is a map. Every record has `n` (its number in the log), `type`, `by` (the user who caused
 it) and `at` (ms UTC, never falling within a log); one that a numbered command caused also has
 `device`, `number` and `tag`. By type:
 
     message  ordinal (dense among messages, from 1), text; where given, reply (the message that it
-             answers), mentions [user, ...], action (true)
+             answers), mentions [user, ...], action (true); see below for what touches add
+    edit, react, delete
+             target (the message that was changed): touches
     create   kind ("direct" | "group" | "channel"), title, open, members, a list of
              [user, display, role]; of a channel, which is open if everybody may read it, also
              description
@@ -26,6 +33,11 @@ it) and `at` (ms UTC, never falling within a log); one that a numbered command c
 A direct conversation is created by its first message, which follows its `create`; a `block` may
 stand before that.
 
+A message that was touched has `rev`, the number of the newest touch, and where it applies `edited`
+(of the newest edit), `mentioned` (whom the message mentioned before it was edited, if others: they
+alone count), `reactions` [[user, emoji, touch], ...]. A deleted one has `deleted` (the touch) and
+`deleted_by`, and of what it said only `type`, `ordinal` and what every record has.
+
 The journal holds the map in msgpack exactly as the wire carries it, so storing, caching and
 sending need one encoding, made once per record and codec and shared by all recipients.
 """
@@ -43,15 +55,27 @@ MAX_RECORD_BYTES = 64 * 1024
 """Upper bound of an encoded record of ordinary size; a creation with many members may be larger."""
 
 
-class Record:
-    """One record of a log, immutable; remembers its encodings by codec name."""
+TOUCHES = frozenset(("edit", "react", "delete"))
+"""Types of the records that say that another one was changed."""
 
-    __slots__ = ("_encoded", "fields", "n", "raw")
+
+class Record:
+    """One record of a log, immutable; remembers its encodings by codec name.
+
+    Attributes:
+        n: its number.
+        rev: number of the newest touch in it; 0 as it was appended.
+        target: of a touch, the record that it changed; else 0.
+    """
+
+    __slots__ = ("_encoded", "fields", "n", "raw", "rev", "target")
 
     def __init__(self, n: int, fields: Fields, raw: bytes) -> None:
         self.n = n
         self.fields = fields
         self.raw = raw
+        self.rev: int = fields.get("rev", 0)
+        self.target: int = fields["target"] if fields.get("type") in TOUCHES else 0
         self._encoded: dict[str, bytes] | None = None
 
     @classmethod
@@ -92,7 +116,9 @@ class Record:
 
 def counted_mentions(fields: Fields) -> Sequence[str]:
     """The users for whom a message counts as a mention; its author is none of them."""
-    users: Sequence[str] = fields.get("mentions", ())
+    users: Sequence[str] | None = fields.get("mentioned")
+    if users is None:
+        users = fields.get("mentions", ())
     return [user for user in users if user != fields["by"]] if users else users
 
 

@@ -65,10 +65,14 @@ S = TypeVar("S", bound=Replica)
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Records to append, encoded, and whether they carry obligations."""
+    """Records to append, encoded, and whether they carry obligations.
+
+    `amend` are earlier records of the stream that they change, by number, as they are to be.
+    """
 
     records: tuple[bytes, ...]
     pending: bool
+    amend: tuple[tuple[int, bytes], ...] = ()
 
 
 class StreamWriter(Generic[S]):
@@ -193,6 +197,7 @@ class StreamWriter(Generic[S]):
                     proposal.pending,
                     self._obligation,
                     self.epoch or None,
+                    proposal.amend,
                 )
             )
             if isinstance(outcome, Appended):

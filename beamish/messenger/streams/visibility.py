@@ -7,7 +7,7 @@ gives the same ranges whenever and however often it is applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from beamish.messenger.streams.log_part import LogPart
@@ -24,7 +24,8 @@ MAX_RANGE_RECORDS = 128
 """Records in one range at most, so that a device's page of updates is bounded."""
 
 MAX_RANGE_BYTES = 64 * 1024
-"""Bytes of records after which a range is closed; one record may exceed it."""
+"""Bytes of records, and of what their touches changed, after which a range is closed; one record
+with its target may exceed it. A range is shown as of its end, so it never grows by later edits."""
 
 
 class Settings(NamedTuple):
@@ -50,29 +51,37 @@ def visible_ranges(  # noqa: PLR0917
     does not make the user one here.
     """
     short = log.last - log.first < MAX_RANGE_RECORDS and log.size < MAX_RANGE_BYTES
-    if log.plain and short and known.role is not None:
-        return [_plain_range(user, conversation, known, log, settings)]
-    scan = _Scan(user, conversation, known, settings, refuses)
+    if log.quiet and short and known.role is not None:
+        return [_quiet_range(user, conversation, known, log, settings)]
+    scan = _Scan(user, conversation, known, settings, refuses, targets=log.targets)
     for record in log.records:
         scan.take(record)
     scan.close()
     return scan.ranges
 
 
-def _plain_range(
+def _quiet_range(
     user: str, conversation: str, known: Held, log: LogPart, settings: Settings
 ) -> Range:
-    """All of a part in which nothing but messages stands, for a member."""
+    """All of a part in which nothing but messages and touches stands, for a member."""
     first, last = log.first, log.last
-    if user in log.authors:
-        others = mark_bits((r.n for r in log.records if r.fields["by"] != user), first, last)
-    else:
+    if log.plain and user not in log.authors:
         others = ((1 << (last - first + 1)) - 1).to_bytes((last - first) // 8 + 1, "little")
+    else:
+        others = mark_bits((r.n for r in log.records if _is_others(r, user)), first, last)
+    gone: Sequence[int] = ()
+    if log.deleted:
+        gone = [n for n, by in log.deleted if by != user and n >= known.joined]
     mentioned = log.mentioned.get(user, ()) if log.mentioned else ()
     return Range(
-        conversation, first, last, others, known.role, known.joined, *settings, log.ordinal, log.at,
-        mentioned,
+        conversation, first, last, others, known.role, known.joined, *settings,
+        log.ordinal or known.ordinal, log.at, mentioned, gone,
     )  # fmt: skip
+
+
+def _is_others(record: Record, user: str) -> bool:
+    """Whether it is a message of somebody else, deleted or not."""
+    return record.fields["type"] == "message" and bool(record.fields["by"] != user)
 
 
 class _Scan:
@@ -85,12 +94,15 @@ class _Scan:
         known: Held,
         settings: Settings,
         refuses: Callable[[Fields], bool],
+        *,
+        targets: Mapping[int, Record],
     ) -> None:
         self.ranges: list[Range] = []
         self._refuses = refuses
         self._user = user
         self._conversation = conversation
         self._settings = settings
+        self._targets = targets
         self._role = known.role
         self._joined = known.joined
         self._ordinal = known.ordinal
@@ -112,6 +124,8 @@ class _Scan:
             return
         self._run.append(record)
         self._size += len(record.raw)
+        if record.target >= self._joined > 0:
+            self._size += len(self._targets[record.target].raw)
         if changed:
             self._role = role
             if role is None:
@@ -128,6 +142,7 @@ class _Scan:
         if messages:
             self._ordinal = messages[-1].fields["ordinal"]
         others = (r.n for r in messages if r.fields["by"] != self._user)
+        gone = [r.target for r in self._run if r.fields["type"] == "delete" and self._counts(r)]
         mentioned = [r.n for r in messages if self._user in counted_mentions(r.fields)]
         self.ranges.append(
             Range(
@@ -141,6 +156,12 @@ class _Scan:
                 self._ordinal,
                 last.fields["at"],
                 mentioned,
+                gone,
             )
         )
         self._run, self._size = [], 0
+
+    def _counts(self, deletion: Record) -> bool:
+        """Whether it takes away somebody else's message of this stretch."""
+        target = deletion.target
+        return target >= self._joined and self._targets[target].fields["by"] != self._user

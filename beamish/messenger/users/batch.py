@@ -16,14 +16,14 @@ import msgpack
 from actors import CallError, ReplyTo
 from beamish.messenger import messages as m
 from beamish.messenger.conversations.refusal import Refusal
-from beamish.messenger.streams.journal_port import LogReader
-from beamish.messenger.streams.log_part import LogPart
-from beamish.messenger.streams.records import Record
+from beamish.messenger.streams.log_part import Excerpt, LogPart
+from beamish.messenger.streams.log_reader import LogReader
 from beamish.messenger.streams.stream_writer import Proposal
 from beamish.messenger.streams.visibility import visible_ranges
 from beamish.messenger.users.account import Fields
 from beamish.messenger.users.account_actions import Written
 from beamish.messenger.users.invitations import Taken
+from beamish.messenger.users.recount import count_seen
 from beamish.messenger.users.state import (
     MAX_MARKS,
     Held,
@@ -32,7 +32,6 @@ from beamish.messenger.users.state import (
     UserState,
     highest,
 )
-from beamish.messenger.users.unread import seen_above
 
 MAX_CATCH_UP = 2_048
 """Records of one conversation taken in by one batch; the notice is answered with how far it got."""
@@ -162,7 +161,10 @@ class Batch:
     # -- committing --------------------------------------------------------------------------------
 
     async def prepare(self, state: UserState, logs: LogReader) -> None:
-        """Read, for every notice, what the inbox lacks of the log, and what reads have to count."""
+        """Read, for every notice, what the inbox lacks of the log, and what reads have to count.
+
+        Again before each time that it is decided: the state may have moved.
+        """
         for conversation, (notice, _) in self._notices.items():
             base = self._base.get(conversation, 0)
             first = max(state.held(conversation), notice.settled, base) + 1
@@ -173,12 +175,12 @@ class Batch:
             elif log is not None and log.first <= first <= log.last and log.last <= last:
                 self._logs[conversation] = log.behind(first - 1)
             else:
-                self._logs[conversation] = LogPart(await logs.read(conversation, first, last))
+                self._logs[conversation] = await logs.part(conversation, first, last)
         for conversation, upto in (self._reads or {}).items():
             stretch = state.unsure(conversation, upto)
             if stretch is not None:
-                records = await logs.read(conversation, *stretch)
-                self._seen[conversation] = stretch, seen_above(self._user, records)
+                seen = await count_seen(state, logs, conversation, stretch)
+                self._seen[conversation] = stretch, seen
 
     def decide(self, state: UserState) -> Proposal | None:
         """The records of this batch against the committed state; None when there are none."""
@@ -192,12 +194,16 @@ class Batch:
         ]
         pending = changed.owes or bool(declined)
         acked = self.acked if self.with_acks or self._reads else 0
+        raised: tuple[str, ...] = ()
         if acked > state.acked or self._reads:
             marks = state.propose_marks(acked, self._reads or {}, ranges, self._seen)
             if marks is not None:
-                self.marked = tuple(dict.fromkeys((*self.marked, *(row[0] for row in marks["m"]))))
+                raised = tuple([row[0] for row in marks["m"]])
+                self.marked = tuple(dict.fromkeys((*self.marked, *raised)))
                 rows.append(marks)
                 pending = True
+        if any(new.gone for new in ranges):
+            rows += state.propose_recounts(ranges, raised)
         if self._receipts:
             rows += self._decide_receipts(state, self._receipts)
         self.committed = tuple(rows)
@@ -249,9 +255,9 @@ class Batch:
 
     # -- answering ---------------------------------------------------------------------------------
 
-    def logs(self) -> dict[str, tuple[Record, ...]]:
+    def logs(self) -> dict[str, Excerpt]:
         """The records that the committed ranges speak of."""
-        return {c: log.records for c, log in self._logs.items() if log is not None}
+        return {c: log for c, log in self._logs.items() if log is not None}
 
     def reply(self, state: UserState) -> None:
         """Answer everybody: what was asked for is committed."""

@@ -5,7 +5,7 @@ from levels that were asked for. A record's number in the stream is its number i
 devices see of it is stated in `inbox_items`. Records, in msgpack, by `t`:
 
     ranges       r: [[conversation, from, to, others, role or nil, joined, kind, title, open,
-                      ordinal, at, mentioned], ...]
+                      ordinal, at, mentioned, gone], ...]
     marks        a: inbox number acknowledged,
                  m: [[conversation, delivered, read, unread, mentions], ...]
     receipts     r: [[conversation, user or nil, delivered, read], ...]
@@ -15,8 +15,10 @@ and those of the account, see `account`.
 
 A range says "you hold records from..to of this conversation's log, each visible to you"; `others`
 has a bit for every record, set where it is somebody else's message, and `mentioned` the numbers of
-those that mention the user, so that counts need no look at the conversation. Marks and receipts are
-levels: absolute, never falling. Rows of older versions lack the last of their elements.
+those that mention the user, so that counts need no look at the conversation. `gone` are the
+messages of others that deletions in the range take away again: a message is counted where it stands
+in the log, deleted or not, and taken away where its deletion stands. Marks and receipts are levels:
+absolute, never falling. Rows of older versions lack the last of their elements.
 
 The state is bounded whatever a user leaves unread or never acknowledges: for each conversation a
 fixed amount (12 kB at most for what is unread, see `unread`, 8 kB for the mentions among it, see
@@ -28,7 +30,7 @@ entry of 24 bytes for each of the newest `keep` inbox records that nobody has ac
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgpack
@@ -77,6 +79,7 @@ class Range(NamedTuple):
     ordinal: int
     at: int
     mentioned: Sequence[int] = ()
+    gone: Sequence[int] = ()
 
 
 class Shown(NamedTuple):
@@ -119,8 +122,19 @@ class Held:
         mentions = Mentions() if self.mentions is None else self.mentions.copy()
         for new in arriving:
             mentions.add(new.mentioned)
+            for n in new.gone:
+                mentions.remove(n)
         mentions.drop(read)
         return len(mentions)
+
+    def unread_after(self, read: int, seen: int, arriving: Iterable[Range]) -> int:
+        """The same for unread messages; `seen` is as in `Unread.above`."""
+        unread = self.unread.above(read, seen)
+        for new in arriving:
+            unread += sum(byte.bit_count() for byte in new.others)
+            if new.gone:
+                unread -= sum(n > read for n in new.gone)
+        return unread
 
 
 class UserState:
@@ -224,10 +238,27 @@ class UserState:
         for c, levels in raised.items():
             held, news = self.conversations[c], fresh.get(c, ())
             known_count = seen[c][1] if seen and c in seen else 0
-            unread = held.unread.above(levels.read, known_count)
-            unread += sum(byte.bit_count() for new in news for byte in new.others)
+            unread = held.unread_after(levels.read, known_count, news)
             rows.append([c, *levels, unread, held.mentions_after(levels.read, news)])
         return {"t": "marks", "a": max(acked, self.acked), "m": rows}
+
+    def propose_recounts(self, arriving: Sequence[Range], told: Container[str]) -> list[Fields]:
+        """The `marks` records that say where a deletion takes away a mention, but for `told`.
+
+        A client cannot know that by itself: a deleted message does not say whom it mentioned.
+        """
+        rows = []
+        for c in dict.fromkeys(new.conversation for new in arriving if new.gone):
+            held = self.conversations.get(c)
+            if held is None or held.mentions is None or c in told:
+                continue
+            news = [new for new in arriving if new.conversation == c]
+            if any(n in held.mentions for new in news for n in new.gone):
+                read = held.levels.read
+                mentions = held.mentions_after(read, news)
+                rows.append([c, *held.levels, held.unread_after(read, 0, news), mentions])
+        parts = (rows[at : at + MAX_MARKS] for at in range(0, len(rows), MAX_MARKS))
+        return [{"t": "marks", "a": self.acked, "m": part} for part in parts]
 
     def propose_receipts(self, receipts: Iterable[tuple[str, str | None, Levels]]) -> Fields | None:
         """The `receipts` record by which others' levels rise, or None when they do not."""
@@ -339,6 +370,11 @@ class UserState:
             if new.mentioned:
                 held.mentions = held.mentions or Mentions()
                 held.mentions.add(new.mentioned)
+            for n in new.gone:
+                held.unread.remove(n)
+                if held.mentions is not None:
+                    held.mentions.remove(n)
+                    held.mentions = held.mentions or None
             self.undelivered.add(self.version, new.conversation, new.last)
 
     def _note_writing(self, held: Held, new: Range) -> None:
@@ -354,8 +390,10 @@ class UserState:
         self.acked = max(self.acked, fields["a"])
         for conversation, delivered, read, unread, *_ in fields["m"]:
             held = self.conversation(conversation)
-            held.levels = highest(held.levels, Levels(delivered, read))
-            held.marked_at = self.version
+            levels = highest(held.levels, Levels(delivered, read))
+            if levels != held.levels:
+                held.levels = levels
+                held.marked_at = self.version
             held.unread.drop(held.levels.read, unread)
             if held.mentions is not None:
                 held.mentions.drop(held.levels.read)

@@ -1,9 +1,10 @@
 """Which messages of a conversation a user has not read: exact counts in bounded memory.
 
 Kept as runs `(first, last, count)`, ascending: among the records `first..last` of the log, `count`
-are messages of others that the user sees, `last` one of them. A run that consists of nothing else
-(`count == last - first + 1`) is solid, and one run holds any number of messages: what interrupts
-them are the user's own messages, changes of membership, and records that the user may not see.
+are messages of others that the user sees and that no deletion took away. A run that consists of
+nothing else (`count == last - first + 1`) is solid, and one run holds any number of messages: what
+interrupts them are the user's own messages, all other records, deletions, and records that the user
+may not see.
 
 At most `MAX_RUNS` runs are kept (12 kB). Then neighbours are joined, so that no run spans more than
 about a `SHARE`-th of all; such a run is loose: its count is exact, where its messages are is not.
@@ -59,6 +60,30 @@ class Unread:
         runs.extend((first, last, count))
         if len(runs) > 3 * MAX_RUNS:
             self._join()
+
+    def remove(self, n: int) -> None:
+        """Message `n`, which was counted, is deleted; nothing happens if it was read."""
+        runs = self._runs
+        at = 0
+        while at < len(runs) and runs[at + 1] < n:
+            at += 3
+        if at == len(runs) or n < runs[at]:
+            return
+        first, last, count = runs[at : at + 3]
+        self.total -= 1
+        if count == 1:
+            del runs[at : at + 3]
+        elif count != last - first + 1:
+            runs[at + 2] = count - 1
+        else:
+            halves = array("Q")
+            if n > first:
+                halves.extend((first, n - 1, n - first))
+            if n < last:
+                halves.extend((n + 1, last, last - n))
+            runs[at : at + 3] = halves
+            if len(runs) > 3 * MAX_RUNS:
+                self._join()
 
     def _join(self) -> None:
         """Join neighbours while they span no more than a share of all; half the runs may stay."""
@@ -118,10 +143,13 @@ class Unread:
         first, last, count = runs[:3]
         solid = count == last - first + 1
         remaining = last - read if solid else left - (self.total - count)
-        # The marks of older versions may say less: a run ends with a message, so there is one.
-        remaining = min(max(remaining, 1), last - read)
+        # The marks of older versions may say less.
+        remaining = min(max(remaining, 0), last - read)
         self.total -= count - remaining
-        runs[0], runs[2] = read + 1, remaining
+        if remaining:
+            runs[0], runs[2] = read + 1, remaining
+        else:
+            del runs[:3]
 
     def dump(self) -> bytes:
         """Three numbers for each run, as many bytes each as the greatest needs."""
@@ -139,18 +167,22 @@ class Unread:
         return unread
 
 
-def seen_above(user: str, records: Sequence[Record]) -> int:
-    """How many of these records are messages of others that `user` sees.
+def seen_above(user: str, records: Sequence[Record], until: int) -> int:
+    """How many of these records are messages of others that `user` sees and that count.
 
-    The last of them must be one. From there the membership is followed backwards.
+    `user` must see the last of them: from there the membership is followed backwards. A deleted one
+    does not count any more if the deletion belongs to the same membership, since others are not
+    told; the last membership lasts to record `until`, or was told that far.
     """
     found = 0
     member = True
     for record in reversed(records):
-        changed, role = role_change(record.fields, user)
+        fields = record.fields
+        changed, role = role_change(fields, user)
         if changed:
             # The record by which somebody joins or leaves is visible, what lies beyond may not be.
-            member = role is None or record.fields["type"] in ("role", "leave")
-        elif member and record.fields["type"] == "message" and record.fields["by"] != user:
-            found += 1
+            member = role is None or fields["type"] in ("role", "leave")
+            until = record.n if role is None else until
+        elif member and fields["type"] == "message" and fields["by"] != user:
+            found += not 0 < fields.get("deleted", 0) <= until
     return found

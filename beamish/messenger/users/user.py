@@ -330,8 +330,10 @@ class User(Actor):
         batch.with_acks = trio.current_time() >= self._next_ack_at
         self._next = batch.next()
         try:
-            await batch.prepare(state, self.environment.logs)
-            refused = await self.writer.commit(lambda: batch.decide(state))
+            logs = self.environment.logs
+            refused = await self.writer.commit(
+                lambda: batch.decide(state), prepare=lambda: batch.prepare(state, logs)
+            )
         except JournalUnavailable as unavailable:
             refused = unavailable.refused
         if batch.changes_account:

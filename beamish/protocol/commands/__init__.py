@@ -59,6 +59,9 @@ from beamish.protocol.commands.membership import (
     SetRole,
 )
 from beamish.protocol.commands.messages import (
+    Delete,
+    Edit,
+    React,
     Send,
 )
 from beamish.protocol.commands.parsing import (
@@ -94,8 +97,10 @@ __all__ = [
     "CreateChannel",
     "CreateGroup",
     "CreateLink",
+    "Delete",
     "DeleteAccount",
     "Devices",
+    "Edit",
     "Fetch",
     "Follow",
     "Hello",
@@ -113,6 +118,7 @@ __all__ = [
     "Numbered",
     "OnAccount",
     "Ping",
+    "React",
     "Read",
     "Register",
     "Remove",

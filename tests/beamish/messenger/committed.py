@@ -6,7 +6,7 @@ import msgpack
 
 from beamish.messenger.conversations.actions import CreateGroup
 from beamish.messenger.conversations.command_numbers import Result
-from beamish.messenger.conversations.commands import Numbered
+from beamish.messenger.conversations.commands import Fulfil, Numbered
 from beamish.messenger.conversations.draft import Draft
 from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.conversations.state import ConversationState
@@ -30,11 +30,21 @@ class Log:
         present = {n: msgpack.unpackb(raw) for n, raw in enumerate(self.records, 1)}
         draft = Draft(self.state, self.now, self.cap, present=present)
         answers = [draft.decide(command) for command in commands]
+        self._take(draft)
+        return answers
+
+    def owe(self, user, duty):
+        draft = Draft(self.state, self.now, self.cap)
+        draft.fulfil(Fulfil(user, duty))
+        self._take(draft)
+
+    def _take(self, draft):
         for fields in draft.records:
             raw = msgpack.packb(fields)
             self.state.take(fields["n"], raw)
             self.records.append(raw)
-        return answers
+        for n, fields in draft.amended.items():
+            self.records[n - 1] = msgpack.packb(fields)
 
     def do(self, user, action, device="phone"):
         key = (user, device)

@@ -178,13 +178,22 @@ class Talker:
         if item["type"] == "records":
             log = self.records.setdefault(conversation, {})
             for record in item["records"]:
-                if record["n"] in log:
+                if record["n"] in log and "rev" not in log[record["n"]]:
                     self.doubled.append((conversation, record["n"]))
-                log[record["n"]] = record
+                self._keep(log, record)
+            for record in item.get("amended", ()):
+                self._keep(log, record)
         elif item["type"] == "marks":
             self.marks[conversation] = item
         elif item["type"] == "receipt":
             self.receipts.setdefault(conversation, {})[item["user"]] = item
+
+    @staticmethod
+    def _keep(log, record):
+        """The rule of clients: what is new, or has a higher `rev`."""
+        known = log.get(record["n"])
+        if known is None or record.get("rev", 0) > known.get("rev", 0):
+            log[record["n"]] = record
 
     # -- what goes ---------------------------------------------------------------------------------
 
@@ -313,7 +322,7 @@ class Talker:
 
     def texts(self, conversation):
         log = self.records.get(conversation, {})
-        return [log[n]["text"] for n in sorted(log) if log[n]["type"] == "message"]
+        return [log[n]["text"] for n in sorted(log) if "text" in log[n]]
 
 
 class Lost(Exception):

@@ -10,6 +10,8 @@ import trio
 from actors.lifecycle.start_and_end import send_kill
 from beamish.messenger.channels import relay as relay_module
 from beamish.messenger.ids import conversation_stream
+from beamish.messenger.sessions.outbox import Outbox
+from beamish.protocol import Limits
 from storage import Describe
 from tests.beamish.messenger.talker import Refused, Talker
 
@@ -21,6 +23,7 @@ class Reader(Talker):
 
     def __init__(self, *args, **kwargs):
         self.posts = {}
+        self.amended = {}
         self.cursors = {}
         self.following = {}
         self.unfollowed = []
@@ -39,19 +42,28 @@ class Reader(Talker):
             assert item["from"] == self.cursors.get(channel, 0) + 1, "a gap, or twice"
             self.cursors[channel] = item["to"]
             self.posts.setdefault(channel, []).extend(item["records"])
+            changed = {record["n"]: record for record in item.get("amended", ())}
+            self.amended.setdefault(channel, {}).update(changed)
         elif item.get("event") == "unfollowed":
             self.unfollowed.append((item["channel"], item["code"]))
         else:
             super()._item(item)
 
     def read_texts(self, channel):
-        return [r["text"] for r in self.posts.get(channel, ()) if r["type"] == "message"]
+        return [r["text"] for r in self.posts.get(channel, ()) if "text" in r]
 
 
 async def join(world, user):
     reader = Reader(world.node, world.nursery, user)
     await reader.until(lambda: reader.ready)
     return reader
+
+
+async def join_late(reader):
+    """Another device of the same user."""
+    other = Reader(reader.node, reader._nursery, reader.user)
+    await other.until(lambda: other.ready)
+    return other
 
 
 async def channel_of(talker, title="News", **fields):
@@ -322,3 +334,45 @@ async def test_what_is_no_channel_cannot_be_followed(make_world, autojump_clock)
         assert (await bob.follow(none))[none] == {"channel": none, "error": "not_found"}
         with pytest.raises(Refused, match="not_found"):
             await subscribe(bob, none)
+
+
+async def test_followers_are_told_what_was_changed_and_read_nothing_that_was_deleted(
+    make_world, autojump_clock
+):
+    async with staged(make_world) as (_, alice, bob):
+        channel = await channel_of(alice, public=True)
+        edited = (await alice.send(channel, "helo"))["n"]
+        deleted = (await alice.send(channel, "oh no"))["n"]
+        await bob.follow(channel)
+        await bob.until(lambda: bob.read_texts(channel) == ["helo", "oh no"])
+        edit = (await alice.command("edit", channel, target=edited, text="hello"))["n"]
+        gone = (await alice.command("delete", channel, target=deleted))["n"]
+        with pytest.raises(Refused):
+            await bob.command("react", channel, target=edited, emoji="+")
+        await bob.until(lambda: bob.cursors[channel] == gone)
+        assert bob.amended[channel][edited]["text"] == "hello"
+        assert bob.amended[channel][deleted]["deleted"] == gone
+        late = await join_late(bob)
+        await late.follow(channel)
+        await late.until(lambda: late.cursors.get(channel) == gone)
+        assert late.read_texts(channel) == ["hello"]
+        told = await late.question("history", conversation=channel)
+        for shown in (late.posts, late.amended, told):
+            assert "oh no" not in str(shown)
+        last = await late.question("history", conversation=channel, after=edit)
+        assert [record["n"] for record in last["amended"]] == [deleted]
+
+
+async def test_many_large_posts_come_in_events_that_fit_into_a_frame(
+    make_world, autojump_clock, monkeypatch
+):
+    sizes = []
+    put = Outbox.put
+    monkeypatch.setattr(Outbox, "put", lambda box, item: (sizes.append(len(item)), put(box, item)))
+    async with staged(make_world) as (_, alice, bob):
+        channel = await channel_of(alice, public=True)
+        for _ in range(30):
+            await alice.send(channel, "\x01" * 16_384)
+        await bob.follow(channel)
+        await bob.until(lambda: len(bob.read_texts(channel)) == 30)
+    assert max(sizes) <= Limits().server_frame_bytes

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from beamish.messenger.conversations.actions import (
     CreateGroup,
+    Delete,
+    Edit,
     Invite,
     Join,
     Leave,
+    React,
     Remove,
     SendText,
     SetRole,
@@ -268,6 +271,18 @@ actions = st.one_of(
     st.builds(Remove, st.sampled_from(USERS)),
     st.builds(SetRole, st.sampled_from(USERS), st.sampled_from(["owner", "admin", "member"])),
 )
+targets = st.integers(1, 12)
+touches = st.one_of(
+    st.builds(
+        Edit,
+        targets,
+        st.text(min_size=1, max_size=3),
+        mentions=st.lists(st.sampled_from(USERS), unique=True).map(tuple),
+    ),
+    st.builds(Delete, targets),
+    st.builds(React, targets, st.sampled_from(["", "+", "-"]), st.just(2)),
+)
+actions = st.one_of(actions, touches)
 steps = st.lists(st.tuples(st.sampled_from(USERS), actions), max_size=30)
 
 

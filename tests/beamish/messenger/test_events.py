@@ -15,6 +15,7 @@ from beamish.messenger.events import (
     MessageAppended,
     UserOffline,
     UserOnline,
+    event_of,
 )
 
 
@@ -134,3 +135,13 @@ def amount(event, expected):
         return event.count
     assert event.user == str(expected)
     return 1
+
+
+async def test_a_message_that_was_deleted_at_once_and_its_deletion_are_told_without_a_text():
+    common = {"by": "alice", "at": 1}
+    gone = {"n": 2, "type": "message", "ordinal": 1, "rev": 3, "deleted": 3, **common}
+    touch = {"n": 3, "type": "delete", "target": 2, **common}
+    told, deletion = (event_of("d:alice:bob", fields) for fields in (gone, touch))
+    assert isinstance(told, ConversationChanged)
+    assert isinstance(deletion, ConversationChanged)
+    assert deletion.details["target"] == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from beamish.messenger.conversations import conversation as conversation_module
+from beamish.messenger.conversations import intake as intake_module
 from beamish.messenger.conversations.conversation import Conversation
 from tests.beamish.messenger.test_hard_cases import DIRECT, Gate, raw
 
@@ -26,7 +26,7 @@ def fill(ref):
 async def test_a_conversation_whose_mailbox_is_full_goes_on_with_its_next_batch(
     make_world, autojump_clock, monkeypatch
 ):
-    monkeypatch.setattr(conversation_module, "MAX_BATCH", 1)
+    monkeypatch.setattr(intake_module, "MAX_BATCH", 1)
     async with make_world() as world, world.running() as node:
         alice, bob = await world.talker("alice"), await world.talker("bob")
         await raw(alice, 1, "one")

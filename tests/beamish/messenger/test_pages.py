@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beamish.messenger.sessions.outbox import Outbox
-from beamish.messenger.sessions.pages import ENVELOPE_BYTES, MEMBER_BYTES, fitting
+from beamish.messenger.sessions.pages import (
+    ENVELOPE_BYTES,
+    MEMBER_BYTES,
+    REACTION_BYTES,
+    fitting,
+)
 from beamish.messenger.settings import MessengerSettings
-from beamish.protocol import JSON, MSGPACK, Limits
+from beamish.protocol import JSON, MSGPACK, Limits, Refusal, validators
 
 DIRECT = "d:alice:bob"
 FRAME = Limits().server_frame_bytes
@@ -86,7 +91,7 @@ async def test_inbox_and_updates_of_escaped_texts_come_in_items_that_fit(
 async def test_a_page_of_many_long_rows_is_cut_where_it_no_longer_fits(
     make_world, autojump_clock, sizes
 ):
-    limits = Limits(text_bytes=16, members=64, server_frame_bytes=420_000)
+    limits = Limits(text_bytes=16, reactions=16, members=64, server_frame_bytes=420_000)
     async with make_world() as world, world.running(limits=limits):
         alice = await world.talker("alice")
         groups = []
@@ -126,12 +131,20 @@ def test_the_largest_member_takes_no_more_than_is_reckoned(codec):
     assert len(codec.encode(["u" * 64, WIDEST * 64, "member"])) + 1 <= MEMBER_BYTES
 
 
+@pytest.mark.parametrize("codec", [JSON, MSGPACK])
+def test_the_largest_reaction_takes_no_more_than_is_reckoned(codec):
+    assert len(codec.encode(["u" * 64, "\U0001f600" * 16, 2**53 - 1])) + 1 <= REACTION_BYTES
+    with pytest.raises(Refusal):
+        validators.emoji("\u0fff" * 32, Limits(), "emoji")
+
+
 def test_limits_under_which_a_message_would_not_fit_are_refused():
     MessengerSettings(limits=Limits())
     for limits in (
         Limits(text_bytes=120_000),
         Limits(server_frame_bytes=300_000),
         Limits(members=3_000),
+        Limits(reactions=4_000),
     ):
         with pytest.raises(ValueError, match="server_frame_bytes"):
             MessengerSettings(limits=limits)

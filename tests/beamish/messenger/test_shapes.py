@@ -58,6 +58,13 @@ RECORDS = {
 ITEMS = {row[0].strip("`"): names(row[1]) for row in table("| `type` | fields | |")}
 
 
+def touched_fields():
+    """What a touched message has besides, of which what a deleted one has."""
+    rows = PAGE[PAGE.index("**Touches.**") :].partition("| field | type | |")[2].splitlines()[2:6]
+    perhaps = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    return {"rev"}, perhaps - {"rev"}
+
+
 def snapshot_row():
     part = PAGE[PAGE.index("### snapshot") :]
     rows = [line.strip("|").split(" | ") for line in part.splitlines() if line.startswith("| `")]
@@ -81,7 +88,9 @@ def ok_of(command):
 def test_the_page_is_read_as_meant():
     membership = {"create", "invite", "join", "leave", "remove", "role", "ban", "unban"}
     agreements = {"info", "permissions", "slow_mode", "link", "link_gone"}
-    assert set(RECORDS) == {"message", "block"} | membership | agreements
+    touches = {"edit", "react", "delete"}
+    assert set(RECORDS) == {"message", "block"} | membership | agreements | touches
+    assert touched_fields() == ({"rev"}, {"edited", "mentioned", "reactions"})
     assert RECORDS["create"] == ({"kind", "title", "open", "members"}, {"description"})
     assert RECORDS["leave"] == (set(), {"owner"})
     assert set(ITEMS) == {"records", "marks", "receipt"} | {
@@ -130,6 +139,13 @@ async def noting(world, user):
 def check_record(record):
     kind = record["type"]
     always, perhaps = RECORDS[kind]
+    if "deleted" in record:
+        always, perhaps = {"ordinal", "rev", "deleted", "deleted_by"}, set()
+    elif "withheld" in record:
+        always, perhaps = (always | {"withheld"}) - {"text"}, perhaps | {"mentioned", "reactions"}
+    elif "rev" in record:
+        more, touched = touched_fields()
+        always, perhaps = always | more, perhaps | touched
     by_itself = kind == "block" or (kind == "create" and record["kind"] == "direct")
     caused = set() if by_itself else CAUSED
     check(record, (always | COMMON | caused, perhaps), f"record {kind}")
@@ -138,7 +154,7 @@ def check_record(record):
 def check_item(item):
     always, perhaps = ITEMS[item["type"]]
     check(item, (always | {"type"}, perhaps), f"item {item['type']}")
-    for record in item.get("records", ()):
+    for record in (*item.get("records", ()), *item.get("amended", ())):
         check_record(record)
 
 
@@ -220,6 +236,15 @@ async def channels(owner, reader, ok):
     ok["unsubscribe"] = await reader.number("unsubscribe", "@", 5, target=channel)
 
 
+async def touches(alice, bob, ok):
+    """All that can be done to a message of the pair; the replies go to `ok`."""
+    n = (await alice.number("send", DIRECT, 2, text="one", reply=2, action=True))["n"]
+    ok["react"] = await bob.number("react", DIRECT, 1, target=n, emoji="+")
+    ok["edit"] = await alice.number("edit", DIRECT, 3, target=n, text="two", mentions=["bob"])
+    other = (await alice.number("send", DIRECT, 4, text="gone", mentions=["bob"]))["n"]
+    ok["delete"] = await alice.number("delete", DIRECT, 5, target=other)
+
+
 async def test_records_items_and_replies_are_as_documented(make_world, autojump_clock):
     async with make_world() as world, world.running():
         alice, bob = await noting(world, "alice"), await noting(world, "bob")
@@ -232,6 +257,7 @@ async def test_records_items_and_replies_are_as_documented(make_world, autojump_
         ok["unblock"] = await alice.number("unblock", "@", 2, user="bob")
         await bob.ask("read", conversation=DIRECT, upto=first["n"])
         await alice.until(lambda: alice.receipt(DIRECT, "bob")[1] == first["n"])
+        await touches(alice, bob, ok)
         await trio.sleep(10)
         ok["history"] = await alice.ask("history", conversation=DIRECT)
         ok["marks"] = await alice.ask("marks", conversation=DIRECT, n=first["n"])
@@ -248,7 +274,9 @@ async def test_records_items_and_replies_are_as_documented(make_world, autojump_
         records = [r for item in items for r in item.get("records", ())]
         assert {item["type"] for item in items} == set(ITEMS)
         assert {record["type"] for record in records} == set(RECORDS)
-        for record in (await bob.ask("history", conversation=group))["records"]:
+        told = await bob.ask("history", conversation=group)
+        newest = await bob.ask("history", conversation=DIRECT, limit=1)
+        for record in (*told["records"], *ok["history"]["records"], *newest["amended"]):
             check_record(record)
         fetched = await bob.ask("fetch", epoch=bob.epoch, **{"from": 1})
         check(fetched, ({"status", "epoch", "number", "from", "to", "items"}, set()), "fetch")

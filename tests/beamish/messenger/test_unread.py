@@ -50,7 +50,7 @@ def test_counts_are_exact_wherever_one_stops_reading(kinds, reads):
         seen = {}
         if stretch is not None:
             records = [r for r in log if stretch[0] <= r.n <= stretch[1]]
-            seen["g"] = stretch, seen_above("bob", records)
+            seen["g"] = stretch, seen_above("bob", records, len(log))
         fields = bob.propose_marks(0, {"g": read}, (), seen)
         if fields is not None:
             bob.apply(bob.version + 1, fields)

@@ -69,6 +69,11 @@ PROPER = [
         "action": True,
         **NUMBERED,
     },
+    {"command": "edit", "target": 4, "text": "wave", **IN_GROUP},
+    {"command": "edit", "target": 4, "text": "wave", "mentions": ["bob"], **IN_GROUP},
+    {"command": "delete", "target": 4, **IN_GROUP},
+    {"command": "react", "target": 4, "emoji": "\U0001f44b\U0001f3fd", **IN_GROUP},
+    {"command": "react", "target": 4, "emoji": "", **IN_GROUP},
     {"command": "create_group", "title": "Friends", **NUMBERED},
     {"command": "create_group", "title": "F", "open": True, "members": ["bob"], **NUMBERED},
     {"command": "invite", "user": "bob", **IN_GROUP},
@@ -305,6 +310,20 @@ def test_mentions_are_distinct_users_within_their_own_limit():
     assert caught.value.body()["limit"] == 2
     with pytest.raises(Refusal, match="each user once"):
         parse({**item, "mentions": ["bob", "bob"]})
+
+
+@pytest.mark.parametrize("emoji", ["+1", "\U0001f469\u200d\U0001f680", "e\u0301", "x" * 16])
+def test_a_reaction_is_a_few_visible_characters(emoji):
+    assert parse({"command": "react", "target": 4, "emoji": emoji, **IN_GROUP}).emoji == emoji
+
+
+@pytest.mark.parametrize(
+    "emoji", ["x" * 17, "a b", "\u00a0", "a\n", "\x00", "\u2028", "\ud800", "\U0001f600" * 17, 5]
+)
+def test_anything_else_is_no_reaction(emoji):
+    with pytest.raises(Refusal, match="emoji must") as caught:
+        parse({"command": "react", "target": 4, "emoji": emoji, **IN_GROUP})
+    assert caught.value.body()["field"] == "emoji"
 
 
 def test_a_new_group_has_no_command_before_its_first():

@@ -22,6 +22,7 @@ from beamish.messenger.conversations.actions.settings import (
     SetPermissions,
     SetSlowMode,
 )
+from beamish.messenger.conversations.actions.touches import Delete, Edit, React
 
 __all__ = [
     "Action",
@@ -29,9 +30,12 @@ __all__ = [
     "CreateChannel",
     "CreateGroup",
     "CreateLink",
+    "Delete",
+    "Edit",
     "Invite",
     "Join",
     "Leave",
+    "React",
     "Remove",
     "RevokeLink",
     "SendText",

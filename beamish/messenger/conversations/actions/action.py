@@ -38,6 +38,11 @@ class Action(ABC):
         """The record that its rules look at, whose content no state holds; mostly None."""
         return None
 
+    @property
+    def amends(self) -> bool:
+        """Whether it changes that record, too."""
+        return False
+
     @abstractmethod
     def refusal(self, draft: Draft, user: str) -> Refusal | None:
         """Why `user` may not do this now; None when it may be done."""
@@ -49,6 +54,10 @@ class Action(ABC):
     @abstractmethod
     def record(self, draft: Draft, user: str) -> Fields:
         """The record that does it: `type` and what belongs to that. Never asked when refused."""
+
+    def amended(self, draft: Draft, touch: Fields) -> Fields | None:
+        """The record that it reads as it is behind its own, `touch`; None when it stays."""
+        return None
 
 
 def member_or_refusal(draft: Draft, user: str) -> Member | Refusal:

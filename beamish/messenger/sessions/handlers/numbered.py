@@ -15,9 +15,12 @@ from beamish.messenger.conversations.actions import (
     Ban,
     CreateGroup,
     CreateLink,
+    Delete,
+    Edit,
     Invite,
     Join,
     Leave,
+    React,
     Remove,
     RevokeLink,
     SendText,
@@ -67,6 +70,19 @@ class NumberedHandlers(Handlers):
             )
         reply, mentions, action = command.reply, command.mentions, command.action
         return SendText(command.text, displays, reply, mentions, action)
+
+    async def edit(self, command: p.Edit) -> Action:
+        """Another text."""
+        return Edit(command.target, command.text, command.mentions)
+
+    async def delete(self, command: p.Delete) -> Action:
+        """The end of a message."""
+        return Delete(command.target)
+
+    async def react(self, command: p.React) -> Action:
+        """A reaction, or none."""
+        most = self._actor.environment.settings.limits.reactions
+        return React(command.target, command.emoji, most)
 
     async def invite(self, command: p.Invite) -> Action:
         """A new member."""
@@ -120,6 +136,9 @@ class NumberedHandlers(Handlers):
 
 _MAKERS: dict[type[p.Command], Maker] = {
     p.Send: NumberedHandlers.send,
+    p.Edit: NumberedHandlers.edit,
+    p.Delete: NumberedHandlers.delete,
+    p.React: NumberedHandlers.react,
     p.Invite: NumberedHandlers.invite,
     p.Join: NumberedHandlers.join,
     p.Leave: NumberedHandlers.leave,

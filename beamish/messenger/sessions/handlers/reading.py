@@ -12,7 +12,8 @@ from beamish.messenger.conversations.refusal import Refusal
 from beamish.messenger.ids import direct_users, is_channel_id
 from beamish.messenger.sessions.handlers.channels import ChannelHandlers
 from beamish.messenger.sessions.handlers.handlers import Handler, Handlers, check_id, given
-from beamish.messenger.sessions.pages import fitting
+from beamish.messenger.sessions.history_page import history_page
+from beamish.messenger.streams.log_part import Extract
 from beamish.messenger.streams.records import Record, is_hidden, is_public
 
 
@@ -53,16 +54,18 @@ class ReadingHandlers(Handlers):
                 after=None if older else records[-1].n,
             )
             records = await self._page(command, interval)
-        codec = self._actor.codec
+        logs = self._actor.environment.logs
+        targets = await logs.targets(command.conversation, records, interval.first)
+        excerpt = logs.refreshed(command.conversation, Extract(tuple(records), targets))
+        if any(record.rev > interval.last for record in excerpt.records):
+            interval = await self._moved(command.conversation, interval)
         newest = command.after is None
-        parts = (r.encoded(codec.name, codec.encode) for r in records[:: -1 if newest else 1])
-        encoded = fitting(parts, self._room)
-        if newest:
-            encoded.reverse()
-            more = bool(records) and records[-len(encoded)].n > interval.first
-        else:
-            more = bool(records) and records[len(encoded) - 1].n < interval.last
-        return codec.map({"records": codec.array(encoded), "more": codec.encode(more)})
+        return history_page(self._actor.codec, excerpt, interval, self._room, newest=newest)
+
+    async def _moved(self, conversation: str, interval: Interval) -> Interval:
+        """The interval as it is by now: a member's may have grown since it was asked for."""
+        now, _ = await self._interval(conversation)
+        return now if now.first == interval.first else interval
 
     def _shows(self, record: Record, *, staff: bool) -> bool:
         """Whether this record of an interval may be seen."""
