@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from beamish.cli.backups import backup, restore
+from beamish.cli.chat_command import chat
 from beamish.cli.config_command import config
 from beamish.cli.doctor import doctor
 from beamish.cli.replay_command import replay
@@ -27,6 +28,7 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(chat)
 main.add_command(config)
 main.add_command(user)
 main.add_command(status)

@@ -6,6 +6,7 @@ The package's docstring is its contract.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from beamish.client.commands.account import AccountCommands
 from beamish.client.commands.agreements import AgreementCommands
@@ -18,6 +19,7 @@ from beamish.client.connection import Dropped
 from beamish.client.delivery import Delivery
 from beamish.client.errors import ClientError
 from beamish.client.events import Event
+from beamish.client.pending import PendingCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,13 @@ class Client(
     def pending(self) -> int:
         """Numbered commands without an answer."""
         return self._core.outbox.pending
+
+    def unanswered(self) -> list[PendingCommand[Any]]:
+        """The numbered commands without an answer, in order within each conversation.
+
+        Those of an earlier program with this store are among them.
+        """
+        return self._core.outbox.commands()
 
     def statistics(self) -> Statistics:
         """All figures at once."""

@@ -91,8 +91,9 @@ class FileStore:
     async def levels(self, kind: str) -> dict[str, Item]:
         """The newest item of each key of a kind, while a client uses the store.
 
-        By conversation "row" (of a snapshot), "marks", "settings" and "receipt" (behind the user
-        in it, and a blank); by user "block"; by channel "subscription"; "profile", "privacy" and
+        By conversation "row" (of a snapshot), "about" (`kind`, `title`, `description`, `open` as
+        its records say, up to record `n`), "marks", "settings" and "receipt" (the conversation, a
+        blank, the user); by user "block"; by channel "subscription"; "profile", "privacy" and
         "account" (of a snapshot) have the one key "".
         """
         return await self._in_thread(lambda: tables.read_levels(self._open, kind))

@@ -58,6 +58,7 @@ INSERT INTO records (conversation, n, record, rev) VALUES (?, ?, ?, ?)
 ON CONFLICT (conversation, n) DO UPDATE SET record = excluded.record, rev = excluded.rev
 WHERE excluded.rev > records.rev
 """
+_ABOUT = ("kind", "title", "description", "open")
 _LEVEL_KEYS = {
     "marks": ("conversation",),
     "settings": ("conversation",),
@@ -169,6 +170,9 @@ def _keep(database: sqlite3.Connection, item: Item) -> None:
         records = [*item["records"], *item.get("amended", ())]
         rows = [(item["conversation"], r["n"], _pack(r), r.get("rev", 0)) for r in records]
         database.executemany(_KEEP, rows)
+        for record in records:
+            if record["type"] in ("create", "info"):
+                _keep_about(database, item["conversation"], record)
     elif kind == SNAPSHOT:
         levels = [("row", row["conversation"], _pack(row)) for row in item["conversations"]]
         levels.append(("account", "", _pack(item.get("account") or {})))
@@ -180,6 +184,18 @@ def _keep(database: sqlite3.Connection, item: Item) -> None:
     elif kind in _LEVEL_KEYS:
         key = " ".join(item[name] or "" for name in _LEVEL_KEYS[kind])
         database.execute("REPLACE INTO levels VALUES (?, ?, ?)", (kind, key, _pack(item)))
+
+
+def _keep_about(database: sqlite3.Connection, conversation: str, record: Record) -> None:
+    """Keep what a conversation is called, from the records that say so."""
+    query = "SELECT item FROM levels WHERE kind = 'about' AND key = ?"
+    found = database.execute(query, (conversation,)).fetchone()
+    about = {"n": 0} if found is None else msgpack.unpackb(found[0])
+    if record["n"] > about["n"]:
+        about["n"] = record["n"]
+        about |= {name: record[name] for name in _ABOUT if name in record}
+        row = "about", conversation, _pack(about)
+        database.execute("REPLACE INTO levels VALUES (?, ?, ?)", row)
 
 
 def read_records(

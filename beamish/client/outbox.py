@@ -454,6 +454,10 @@ class Outbox:
         """Unanswered commands in all."""
         return self._pending
 
+    def commands(self) -> list[PendingCommand[Any]]:
+        """All unanswered commands, in order within each lane."""
+        return [command for lane in self._lanes.values() for command in lane.queue]
+
     async def settled(self) -> None:
         """Wait until no command is unanswered."""
         while self._pending:

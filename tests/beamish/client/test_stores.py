@@ -224,7 +224,14 @@ small = st.integers(0, 9)
 tags = st.sampled_from(["a", "b", "c"])
 items = st.one_of(
     st.builds(
-        lambda c, n: {"type": "records", "conversation": c, "records": [{"n": n}]}, names, small
+        lambda c, n, kind: {
+            "type": "records",
+            "conversation": c,
+            "records": [{"n": n, "type": kind}],
+        },
+        names,
+        small,
+        st.sampled_from(["message", "create"]),
     ),
     st.just({"type": "marks", "conversation": "g:1", "read": 1}),
 )
@@ -237,6 +244,7 @@ batches = st.builds(
     cursor=st.none() | st.tuples(small, small),
     known=st.none() | st.dictionaries(names, small),
     plan=st.none() | st.dictionaries(names, st.none() | st.tuples(small, small)),
+    following=st.none() | st.dictionaries(names, st.tuples(st.none() | small, small, small)),
     items=st.none() | st.lists(items, max_size=3),
     numbers=st.none() | st.dictionaries(names, small),
     commands=st.none() | st.lists(commands, max_size=3, unique_by=lambda c: (c.lane, c.tag)),

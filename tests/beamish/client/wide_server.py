@@ -16,6 +16,14 @@ class WideServer(FakeServer):
         self.looks: list[Item] = []
         self.passwords: list[tuple[str, str]] = []
 
+    def group(self, *members: str) -> str:
+        name = f"g:{next(self._ids)}"
+        self.conversations[name] = Conversation(list(members), title="group")
+        rows = [[member, member.title(), "member"] for member in members]
+        about = {"kind": "group", "title": "group", "members": rows}
+        self._append(name, {"type": "create", "by": members[0], **about})
+        return name
+
     # -- touches ----------------------------------------------------------------------------------
 
     def touch(self, conversation: str, by: str, kind: str, target: int, **fields: object) -> Item:
@@ -94,6 +102,11 @@ class WideServer(FakeServer):
 
     def _snapshot(self, connection, item: Item) -> Item:
         return {**super()._snapshot(connection, item), "account": self.account}
+
+    def _conversation(self, connection, item: Item) -> Item:
+        answer = super()._conversation(connection, item)
+        members = [{**row, "display": row["user"].title()} for row in answer["members"]]
+        return {**answer, "members": members, "count": len(members)}
 
     # -- channels ---------------------------------------------------------------------------------
 
