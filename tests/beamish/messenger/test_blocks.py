@@ -278,6 +278,15 @@ async def bob_writes(story, bob, rng, over):
         await trio.sleep(rng.random() * 0.02)
 
 
+async def bob_touches(story, bob, rng, over, target):
+    for i in count():
+        if over.is_set():
+            return
+        await story.step("touch", bob, "edit", DIRECT, target=target, text=f"edit {i}")
+        await story.step("touch", bob, "react", DIRECT, target=target, emoji="🎈" if i % 2 else "")
+        await trio.sleep(rng.random() * 0.05)
+
+
 async def bob_invites(story, bob, rng, over, groups):
     for i in count():
         if over.is_set():
@@ -296,11 +305,13 @@ async def test_a_block_holds_from_its_answer_on_under_any_interleaving(
     rng, faults, story, groups = Random(seed), Crashes(seed), Story(), {}
     async with make_world() as world, world.running(faults=faults, seed=seed):
         alice, bob = await pair(world)
+        target = (await bob.send(DIRECT, "the first"))["n"]
         world.journal_faults.sync_s = 0.005
         faults.calm = False
         over = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bob_writes, story, bob, rng, over)
+            nursery.start_soon(bob_touches, story, bob, rng, over, target)
             nursery.start_soon(bob_invites, story, bob, rng, over, groups)
             await alice_does(story, alice, rng, 8)
             over.set()
@@ -308,13 +319,14 @@ async def test_a_block_holds_from_its_answer_on_under_any_interleaving(
         stretches = list(story.blocked())
         assert len(stretches) == 8
         tried = [step for stretch in stretches for step in story.within(*stretch)]
-        assert {s[3] for s in tried if s[0] in ("speak", "invite")} == {"forbidden"}
-        assert {s[3] for s in story.steps if s[0] == "speak"} == {"forbidden", "ok"}
+        assert {s[3] for s in tried} == {"forbidden"}
+        for what in ("speak", "touch", "invite"):
+            assert {s[3] for s in story.steps if s[0] == what} == {"forbidden", "ok"}
         silent = False
         for record in await log_of(world, DIRECT):
             if record["type"] == "block":
                 silent = record["on"]
-            assert not (silent and record["type"] == "message")
+            assert not (silent and record["type"] in ("message", "edit", "react"))
         for group, step in groups.items():
             if step in tried:
                 assert group not in alice.records
@@ -330,3 +342,16 @@ async def world_at_rest(world):
         while (await world.node.journal.pending()).streams:  # noqa: ASYNC110
             await trio.sleep(1)
     assert (await world.node.journal.pending()).streams == ()
+
+
+async def test_one_s_own_messages_may_be_deleted_under_a_block(make_world, autojump_clock):
+    async with make_world() as world, world.running():
+        alice, bob = await pair(world)
+        hers = (await alice.send(DIRECT, "hers"))["n"]
+        his = (await bob.send(DIRECT, "his"))["n"]
+        await alice.command("block", LANE, user="bob")
+        for talker, own in ((alice, hers), (bob, his)):
+            code, _ = await refused(talker, "edit", DIRECT, target=own, text="x")
+            assert code == "forbidden"
+            assert (await refused(talker, "react", DIRECT, target=own, emoji="x"))[0] == "forbidden"
+            await talker.command("delete", DIRECT, target=own)
