@@ -2,7 +2,8 @@
 
 Measured are how long restarts take and whether anything but the ordered crashes happens. A restart
 takes from the crash until the actor's name leads to its next incarnation, looked at every
-millisecond. Sessions have no name: their clients connect again instead.
+millisecond. Sessions have no name: their clients connect again instead. An actor that gave up has
+no restart: nobody starts it until somebody needs it, however long that is.
 """
 
 from __future__ import annotations
@@ -76,10 +77,15 @@ class InjectionWatch:
                 del self._down[name]
                 self.restarts.add((now - since) * 1000)
 
+    def _expect_no_restart(self, ref: object) -> None:
+        self._down = {name: down for name, down in self._down.items() if down[0] is not ref}
+
     def _note(self, report: object) -> None:
         if isinstance(report, SupervisorReport):
-            self.gave_up += report.context == "gave_up"
             self.supervisors_ended += report.context == "shutdown"
+            if report.context == "gave_up":
+                self.gave_up += 1
+                self._expect_no_restart(report.offender.ref)
         if not isinstance(report, CrashReport):
             return
         if not isinstance(report.reason, Crashed) or report.reason.exception != INJECTED:

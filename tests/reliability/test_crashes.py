@@ -6,7 +6,6 @@ counts say how often; a place that never crashed was not tested, so that fails.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -70,5 +69,5 @@ async def test_a_long_replay_survives_crashes_of_every_kind_of_actor(
     tmp_path: Path, share: float
 ) -> None:
     figures = await crash(long_plan(), tmp_path, share, seed=4)
-    (tmp_path / "crashes.json").write_text(json.dumps(figures, indent=2))
+    print({name: figures[name] for name in ("injected_crashes", "injected")})
     check(figures)

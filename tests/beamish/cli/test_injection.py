@@ -11,6 +11,7 @@ from actors import Crashed
 from actors.observing.reports import CrashReport
 from beamish.cli.injection import INJECTED, InjectionWatch, injector
 from beamish.messenger.faults import InjectedCrash
+from supervision.reports import Offender, SupervisorReport
 
 
 class System:
@@ -28,6 +29,11 @@ class System:
 def crash(name: object, ref: object, exception: str = INJECTED) -> CrashReport:
     reason = Crashed(exception, "")
     return CrashReport(ref, "User", name, reason, "handle", "", None, "", 0, "", (), ())  # type: ignore[arg-type]
+
+
+def gave_up(ref: Any) -> SupervisorReport:
+    offender = Offender(ref, "user", "User", "transient", "infinity", "worker")
+    return SupervisorReport(ref, "gave_up", "reached_max_restart_intensity", offender)
 
 
 @pytest.fixture
@@ -57,6 +63,24 @@ async def test_a_restart_lasts_until_the_name_leads_to_the_next_incarnation(
     assert watch.restarts.count == 1
     assert watch.restarts.max == pytest.approx(100, abs=3)
     assert watch.statistics()["other_crashes"] == 0
+
+
+async def test_an_actor_that_gave_up_has_no_restart_to_be_measured(
+    system: System, watch: InjectionWatch, nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    nursery.start_soon(watch.run)
+    refs: dict[object, Any] = {("user", name): object() for name in ("ada", "bob")}
+    for name, ref in refs.items():
+        system.tell(crash(name, ref))
+    system.tell(gave_up(refs["user", "ada"]))
+    await trio.sleep(0.05)
+    system.names["user", "bob"] = object()
+    await trio.sleep(5)
+    system.names["user", "ada"] = object()
+    await trio.sleep(0.01)
+    assert watch.statistics()["gave_up"] == 1
+    assert watch.restarts.count == 1
+    assert watch.restarts.max == pytest.approx(50, abs=3)
 
 
 async def test_crashes_that_nobody_ordered_are_counted_apart(
