@@ -11,7 +11,8 @@ It goes over every conversation, then over every user, with nothing running that
 * **Users.** The stream, or its snapshot and what is behind it, replays through `UserState`. What is
   acknowledged lies within the stream. Of each conversation: it exists, no more of it is held than
   there is, and marks lie within what is held.
-* **Both.** Every member holds all that is settled in the log, and who has left, all up to that.
+* **Both.** Every member holds all that is settled in the log and not hidden from it, and who has
+  left, all up to that; but nothing of a membership that was declined.
 * Streams of no known kind are a warning.
 
 What it remembers is an entry for each membership, and one state at a time.
@@ -20,7 +21,7 @@ What it remembers is an entry for each membership, and one state at a time.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgpack
 
@@ -47,6 +48,13 @@ MOST_EACH = 100
 """Findings of one stream that are told."""
 
 
+class Owed(NamedTuple):
+    """A member's inbox must hold a log up to this record, having joined by that one."""
+
+    upto: int
+    joined: int
+
+
 class CannotExamine(Exception):
     """The journal could not be read to its end; the text says why."""
 
@@ -60,7 +68,7 @@ class Doctor:
         self.records = 0
         self._journal = journal
         self._versions: dict[str, int] = {}
-        self._owed: dict[str, dict[str, int]] = {}
+        self._owed: dict[str, dict[str, Owed]] = {}
         """By user and conversation, the record up to which the inbox must hold the log."""
 
     async def examine(self) -> AsyncIterator[Finding]:
@@ -94,13 +102,12 @@ class Doctor:
             stream, replay.state.version, replay.take, found
         ):
             state = replay.state
-            self._remember(conversation, state, loaded.info.settled, found)
+            self._remember(conversation, replay, loaded.info.settled, found)
             found.list += await self._marks(conversation, state)
         return found.list
 
-    def _remember(
-        self, conversation: str, state: ConversationState, settled: int, found: Findings
-    ) -> None:
+    def _remember(self, conversation: str, replay: Replay, settled: int, found: Findings) -> None:
+        state = replay.state
         if settled > state.version:
             found.add(f"{settled} records are settled, there are {state.version}")
         self._versions[conversation] = state.version
@@ -108,9 +115,11 @@ class Doctor:
             return  # Followers of channels read the log itself; all others hold it in the inbox.
         for user, member in state.members.items():
             owed = self._owed.setdefault(user, {})
-            owed[conversation] = settled if member.joined <= settled else 0
+            upto = replay.newest(user, settled) if member.joined <= settled else 0
+            owed[conversation] = Owed(upto, member.joined)
         for user, gone in state.former.items():
-            self._owed.setdefault(user, {})[conversation] = min(gone.last, settled)
+            owed = self._owed.setdefault(user, {})
+            owed[conversation] = Owed(min(gone.last, settled), gone.first)
 
     async def _marks(self, conversation: str, state: ConversationState) -> list[Finding]:
         stream = marks_stream(conversation)
@@ -139,10 +148,13 @@ class Doctor:
             found.add(f"{state.acked} records are acknowledged, there are {state.version}")
         for conversation, known in state.conversations.items():
             self._held(conversation, known, found)
-        for conversation, settled in owed.items():
+        for conversation, (upto, joined) in owed.items():
+            declined = state.account.declined.get(conversation)
+            if declined is not None and joined <= declined.record:
+                continue  # Such a membership is not taken into the inbox.
             held = state.held(conversation)
-            if held < settled:
-                found.add(f"it holds {conversation} up to {held}, settled is {settled}")
+            if held < upto:
+                found.add(f"it holds {conversation} up to {held}, settled is {upto}")
         return found.list
 
     def _held(self, conversation: str, known: Held, found: Findings) -> None:
@@ -233,6 +245,14 @@ class Replay:
         self.state = ConversationState(conversation) if self._whole else self._snapshot
         self._found = found
         self._numbers: dict[tuple[str, str], int] = {}
+        self._shown_to: dict[int, str] = {}
+        """Records that one user alone sees, by number."""
+
+    def newest(self, user: str, upto: int) -> int:
+        """The newest record up to `upto` that a member sees."""
+        while self._shown_to.get(upto, user) != user:
+            upto -= 1
+        return upto
 
     def take(self, n: int, raw: bytes) -> None:
         """Take in record `n`. Raises whatever the state does."""
@@ -240,6 +260,8 @@ class Replay:
         self.state.take(n, raw)
         fields = msgpack.unpackb(raw)
         at, device = fields["at"], fields.get("device")
+        if fields["type"] == "block":
+            self._shown_to[n] = fields["by"]
         if at < before:
             self._found.add(f"record {n} is of {at}, before the one in front of it ({before})")
         if device is not None:

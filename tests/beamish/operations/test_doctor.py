@@ -6,8 +6,10 @@ from random import Random
 
 import msgpack
 import pytest
+import trio
 
 from beamish.messenger.conversations.state import ConversationState
+from beamish.messenger.sessions.handlers.numbered import NumberedHandlers
 from beamish.operations.doctor import Doctor
 from storage import open_memory
 from tests.beamish.messenger.conftest import make_world  # noqa: F401
@@ -26,6 +28,7 @@ async def talk(world):
     await bob.question("read", conversation=DIRECT, upto=sent["n"])
     await alice.until(lambda: alice.receipt(DIRECT, "bob")[1] == sent["n"])
     await bob.command("leave", group)
+    return alice, bob
 
 
 @pytest.fixture
@@ -36,6 +39,29 @@ async def journal(make_world, autojump_clock):  # noqa: F811
             await talk(world)
         async with open_memory(world.disk, random=Random(1)) as journal:
             yield journal
+
+
+async def test_blocks_and_declined_invitations_are_nothing_wrong(
+    make_world,  # noqa: F811
+    autojump_clock,
+    monkeypatch,
+):
+    async def as_it_was(_handlers, user):
+        await trio.lowlevel.checkpoint()
+        return user, None
+
+    monkeypatch.setattr(NumberedHandlers, "_invited", as_it_was)
+    async with make_world() as world:
+        async with world.running():
+            alice, bob = await talk(world)
+            group = await bob.create_group("late")
+            await alice.command("block", "@", user="bob")
+            await bob.command("invite", group, user="alice")
+            await trio.sleep(20)
+        async with open_memory(world.disk, random=Random(1)) as journal:
+            loaded = await journal.load(LOG)
+            assert loaded.info.settled == loaded.info.version
+            assert await examined(journal) == []
 
 
 async def examined(journal):
