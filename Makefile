@@ -15,11 +15,13 @@ LOGS ?= beamish/replay/sample.log beamish/replay/crowd.log
 BENCHES ?= runtime journal chat curves
 # Workers of the test run; "auto" is one for each core.
 WORKERS ?= auto
+# Who has none left takes half of another's: without that one idled for a fifth of the run.
+SPREAD = -n $(WORKERS) --dist worksteal
 # COVERAGE=1 makes the test run report it, for half as much time again; CI does.
 COVERAGE ?=
 PACKAGES := actors supervision storage beamish
 
-.PHONY: help run install test check lint types seams tests coverage test-slow test-versions replay-all docs bench bench-docs clean
+.PHONY: help run install test check lint types seams tests coverage test-thorough test-slow test-versions replay-all docs bench bench-docs clean
 
 help:
 	@echo 'make run            install, then start a node on http://$(HOST):$(PORT)/ with its data in $(DATA)'
@@ -28,6 +30,7 @@ help:
 	@echo 'make check          the checks without the tests: style, types, imports, seams'
 	@echo 'make tests          the tests without the checks; pytest options in ARGS'
 	@echo 'make coverage       the tests, and a report of the branches they ran through'
+	@echo 'make test-thorough  the tests of properties, each on ten times as many examples'
 	@echo 'make test-slow      the tests that take minutes: kills, full disks, crashes (LOGS="..." for others)'
 	@echo 'make test-versions  the three libraries under every other Python found here'
 	@echo 'make replay-all     play LOGS="..." (both samples) both ways and count: nothing lost, doubled, reordered'
@@ -74,10 +77,14 @@ seams: $(VENV)/.installed-test
 	$(BIN)/python -m tests.house.seams
 
 tests: $(VENV)/.installed-test
-	$(BIN)/pytest -n $(WORKERS) -m 'not slow' $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
+	$(BIN)/pytest $(SPREAD) -m 'not slow' $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
 
 coverage:
 	@$(MAKE) tests COVERAGE=1
+
+test-thorough: $(VENV)/.installed-test
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest $(SPREAD) -m 'hypothesis and not slow' \
+		--timeout 1200 $(ARGS)
 
 test-slow: $(VENV)/.installed-test
 	$(if $(filter-out file,$(origin LOGS)),BEAMISH_LOGS="$(LOGS)") \

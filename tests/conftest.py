@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 import sys
 
-import hypothesis
 import pytest
+
+from tests.examples import load_profile
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 
-hypothesis.settings.register_profile("beamish", deadline=None, print_blob=True)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "beamish"))
+load_profile()
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
@@ -24,6 +24,7 @@ from actors import (
     open_system,
 )
 from tests.actors.kit import Do, DoSync, Note, Worker, seen
+from tests.examples import examples
 
 
 class Watcher(Worker):
@@ -491,7 +492,7 @@ async def run_program(program, *, deterministic):
         return changes, list(shown.items())
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(OPERATIONS)
 def test_any_program_leaves_what_plain_lists_would_hold_and_monitors_know_it(program):
     first = trio.run(partial(run_program, program, deterministic=True))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -18,6 +18,7 @@ from actors import Crashed, Down, Exit, Killed, NoProc, Normal, Shutdown, open_s
 from actors.lifecycle.links import links_of
 from actors.scheduling.control import control_of
 from tests.actors.kit import Worker
+from tests.examples import examples
 
 SIZE = 4
 
@@ -269,7 +270,7 @@ async def live(traps, held, program):
         assert set(system.actors()) == {refs[one.number] for one in model.ones if one.alive}
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(flags, flags, programs)
 def test_links_and_monitors_do_what_the_model_does(traps, held, program):
     trio.run(live, traps, held, program, clock=MockClock(autojump_threshold=0))

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import Actor, Busy, CalleeDied, MailboxAlarm, Request, on, open_system
 from actors.mailboxes.overflow import senders_waiting
+from tests.examples import examples
 
 COUNTERS = (
     "dropped",
@@ -324,7 +325,7 @@ OPERATIONS = (
 
 
 @pytest.mark.parametrize("policy", ["block", "drop_new", "drop_old", "reject"])
-@settings(max_examples=100)
+@examples(60)
 @given(
     st.integers(1, 5),
     st.integers(0, 5),

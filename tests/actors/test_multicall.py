@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -20,6 +20,7 @@ from actors import (
     open_system,
 )
 from tests.actors.kit import Add, Do, Get, Note, Worker, seen
+from tests.examples import examples
 
 MANY = 20
 
@@ -57,7 +58,7 @@ async def test_replies_and_failures_are_by_ref(system, autojump_clock):
 
 
 @given(delays=st.lists(st.sampled_from([0.5, 1.5, 2.5, 3.5]), max_size=8))
-@settings(deadline=None, max_examples=25)
+@examples(25)
 def test_one_deadline_for_all_that_is_never_exceeded(delays):
     async def main():
         async with open_system(seed=1) as system:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
@@ -31,6 +31,7 @@ from actors import (
 )
 from supervision import ChildSpec, Supervisor
 from tests.actors.kit import Do, DoSync, Note, Worker, seen
+from tests.examples import examples
 
 
 class Listener(Worker):
@@ -661,7 +662,7 @@ async def run_program(keys, program, *, deterministic):
         return [type(message).__name__ for message in seen(listener)]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.sampled_from(["unique", "duplicate"]), OPERATIONS)
 def test_any_program_leaves_what_a_plain_list_would_hold_and_listeners_know_it(keys, program):
     told = trio.run(partial(run_program, keys, program, deterministic=False))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 import trio
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from trio.testing import wait_all_tasks_blocked
@@ -32,6 +31,7 @@ from actors.behaviours import task_actor
 from actors.mailboxes import stash
 from actors.mailboxes.selective import type_of
 from tests.actors.kit import Do, DoSync, Note, Worker, seen
+from tests.examples import examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +365,7 @@ class StashModel(RuleBasedStateMachine):
         trio.run(main)
 
 
-StashModel.TestCase.settings = settings(max_examples=100, stateful_step_count=20)
+StashModel.TestCase.settings = examples(60, stateful_step_count=20)
 TestStashModel = StashModel.TestCase
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
@@ -32,6 +32,7 @@ from actors import (
     open_system,
 )
 from tests.actors.kit import Do, DoSync, Worker
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -938,7 +939,7 @@ def picked(events):
     return taken
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(
     st.lists(
         st.one_of(

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -31,6 +31,7 @@ from actors import (
     stream_tasks,
 )
 from tests.actors.kit import Add, Do, Worker, seen
+from tests.examples import examples
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ async def collect(stream):
     at_once=st.integers(1, 4),
     ordered=st.booleans(),
 )
-@settings(max_examples=30)
+@examples(30)
 def test_a_stream_gives_every_outcome_once_and_keeps_its_limit(delays, at_once, ordered):
     running = [0, 0]
 

@@ -6,12 +6,13 @@ import math
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors import ActorError, Normal, TaskActor, Timeout, on, open_system
 from tests.actors.kit import Do, DoSync, Note, Worker, seen
+from tests.examples import examples
 
 
 class Ticker(Worker):
@@ -543,7 +544,7 @@ async def _burn(me, number, key, busy, seconds):
     me.start_timer(key, seconds, Note(number))
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(st.lists(ACTIONS, max_size=14))
 def test_timers_do_what_a_model_of_them_does(actions):
     trio.run(play, actions, clock=MockClock(autojump_threshold=0))

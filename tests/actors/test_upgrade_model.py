@@ -14,10 +14,11 @@ from collections import defaultdict
 
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import UpgradeFailed, open_system
+from tests.examples import examples
 
 NAME = "upgrade_model_module"
 SOURCE = """
@@ -155,7 +156,7 @@ class Run:
             self.modules.append(sys.modules[NAME])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(ACTIONS, min_size=5, max_size=40))
 def test_every_message_is_handled_once_and_in_order_across_upgrades(actions):
     module = types.ModuleType(NAME)

@@ -81,7 +81,7 @@ def test_an_import_against_the_table_is_refused(tmp_path):
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
         capture_output=True,
         text=True,
         check=False,
@@ -105,42 +105,37 @@ def test_expected_to_fail():
 """
 
 
+def run_elsewhere(folder: Path, files: dict[str, str], **environment: str) -> str:
+    """What pytest says of these files, run with the conftest.py of our tests."""
+    (folder / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(folder)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+
 @pytest.mark.parametrize(
     ("require_all", "closing"),
     [("1", "1 failed, 1 xfailed, 1 error"), ("", "2 skipped, 1 xfailed")],
 )
 def test_a_skip_is_a_failure_only_when_everything_is_required(tmp_path, require_all, closing):
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "test_skips.py").write_text(SKIPS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
-        cwd=tmp_path,
-        env={**os.environ, "REQUIRE_ALL": require_all},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert closing in done.stdout
-    assert ("REQUIRE_ALL=1 and yet this was skipped: " in done.stdout) == bool(require_all)
+    told = run_elsewhere(tmp_path, {"test_skips.py": SKIPS}, REQUIRE_ALL=require_all)
+    assert closing in told
+    assert ("REQUIRE_ALL=1 and yet this was skipped: " in told) == bool(require_all)
 
 
 def test_a_module_skipped_while_it_is_collected_fails_when_everything_is_required(tmp_path):
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "test_module.py").write_text(
-        "import pytest\npytest.importorskip('no_such_thing')\n"
-    )
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
-        cwd=tmp_path,
-        env={**os.environ, "REQUIRE_ALL": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "1 error" in done.stdout
-    assert "no_such_thing" in done.stdout
+    missing = "import pytest\npytest.importorskip('no_such_thing')\n"
+    told = run_elsewhere(tmp_path, {"test_module.py": missing}, REQUIRE_ALL="1")
+    assert "1 error" in told
+    assert "no_such_thing" in told
 
 
 def recipe(target: str, **environment: str) -> str:
@@ -165,22 +160,41 @@ def test_coverage_is_measured_when_asked_for_and_ci_asks():
 
 
 def test_bytecode_is_kept_also_where_the_environment_is_against_it(tmp_path):
-    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
-    (tmp_path / "imported.py").write_text("")
-    (tmp_path / "test_import.py").write_text("""
+    files = {
+        "imported.py": "",
+        "imported_there.py": "",
+        "test_import.py": """
 import subprocess, sys
 
 def test_it():
     import imported
     subprocess.run([sys.executable, "-c", "import imported_there"], check=True)
-""")
-    (tmp_path / "imported_there.py").write_text("")
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "."],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tmp_path)},
-        check=True,
-        capture_output=True,
-    )
+""",
+    }
+    told = run_elsewhere(tmp_path, files, PYTHONDONTWRITEBYTECODE="1", REQUIRE_ALL="")
+    assert "1 passed" in told
     kept = {path.name.partition(".")[0] for path in (tmp_path / "__pycache__").iterdir()}
     assert {"imported", "imported_there", "test_import"} <= kept
+
+
+@pytest.mark.parametrize(
+    ("profile", "stated", "unstated"), [("beamish", 7, 100), ("thorough", 70, 1000)]
+)
+def test_a_thorough_run_tries_ten_times_the_examples(profile, stated, unstated):
+    program = """
+from hypothesis import settings
+from tests.examples import examples, load_profile
+load_profile()
+print(examples(7).max_examples, settings().max_examples, settings().deadline)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "HYPOTHESIS_PROFILE": profile},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told == f"{stated} {unstated} None\n"
+    assert "HYPOTHESIS_PROFILE=thorough .venv/bin/pytest" in recipe("test-thorough")
+    assert "\nmake test-thorough\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")

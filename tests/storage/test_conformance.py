@@ -13,7 +13,7 @@ from random import Random
 
 import hypothesis.strategies as st
 import trio.testing
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from storage import (
@@ -36,6 +36,7 @@ from storage import (
     open_memory,
     slot_of,
 )
+from tests.examples import examples
 from tests.storage.driver import Driver
 from tests.storage.stream_model import StreamModel
 
@@ -467,8 +468,8 @@ class LmdbMachine(JournalMachine):
         shutil.rmtree(self.path)
 
 
-FEW = settings(
-    max_examples=25,
+FEW = examples(
+    25,
     stateful_step_count=30,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

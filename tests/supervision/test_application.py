@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -25,6 +25,7 @@ from supervision import (
     open_application,
 )
 from tests.actors.kit import Do, Worker
+from tests.examples import examples
 
 
 class Root(Actor):
@@ -72,7 +73,7 @@ async def test_dependencies_start_first_and_stop_last(system, autojump_clock):
 
 
 @given(data=st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_any_graph_starts_in_order_and_stops_in_reverse_all_or_none(data):
     size = data.draw(st.integers(1, 8))
     edges = [data.draw(st.sets(st.integers(0, max(0, n - 1)), max_size=3)) for n in range(size)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -24,6 +24,7 @@ from supervision import (
     WhichChildren,
 )
 from tests.actors.kit import Do, Worker
+from tests.examples import examples
 
 
 class Model:
@@ -154,7 +155,7 @@ async def live(options, program):
             assert (await supervisor.call(CountChildren())).active == len(model.children)
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(lives())
 def test_a_dynamic_supervisor_lives_as_the_model_does(life):
     trio.run(live, *life, clock=MockClock(autojump_threshold=0))

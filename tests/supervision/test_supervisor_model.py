@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -27,6 +27,7 @@ from supervision import (
     TerminateChild,
     WhichChildren,
 )
+from tests.examples import examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +250,7 @@ async def live(strategy, intensity, auto_shutdown, first, program):
             )
 
 
-@settings(max_examples=150)
+@examples(60)
 @given(strategies, st.integers(0, 4), lives())
 def test_a_supervisor_lives_as_the_model_does(strategy, intensity, life):
     trio.run(live, strategy, intensity, *life, clock=MockClock(autojump_threshold=0))

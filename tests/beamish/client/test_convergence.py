@@ -11,7 +11,7 @@ from random import Random
 
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beamish.client import (
@@ -28,6 +28,7 @@ from beamish.client import (
     open_client,
 )
 from tests.beamish.client.fake_server import FakeServer, Item, until
+from tests.examples import examples
 
 ROOMS = ["g:1", "d:alice:bob"]
 rooms = st.sampled_from(ROOMS)
@@ -278,7 +279,7 @@ class Story:
 
 
 @given(story=steps, iterate=st.booleans(), codec=st.sampled_from(["msgpack", "json"]))
-@settings(max_examples=100)
+@examples(60)
 def test_client_and_node_agree_in_the_end(story, iterate, codec):
     clock = trio.testing.MockClock(autojump_threshold=0)
     trio.run(Story(iterate, codec).play, story, clock=clock)

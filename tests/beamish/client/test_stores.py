@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beamish.client import (
@@ -23,6 +23,7 @@ from beamish.client import (
     open_client,
 )
 from tests.beamish.client.fake_server import FakeServer, until
+from tests.examples import examples
 
 ROOM = "g:1"
 
@@ -255,7 +256,7 @@ steps = st.lists(st.one_of(batches, st.integers(0, 3), st.just("reopen")), max_s
 
 
 @given(steps=steps)
-@settings(max_examples=30)
+@examples(30)
 def test_memory_and_file_keep_the_same(steps, tmp_path_factory):
     path = tmp_path_factory.mktemp("stores") / "alice"
 

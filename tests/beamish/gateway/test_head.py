@@ -7,12 +7,13 @@ from itertools import pairwise
 import h11
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beamish.gateway.handshake import choose_codec
 from beamish.gateway.head import HeadRefused, RequestHead, parse_head, read_head
 from beamish.protocol import codecs
+from tests.examples import examples
 
 HEAD = b"GET /path?x=1 HTTP/1.1\r\nHost: a\r\nAccept: b\r\naccept:  c \r\n\r\n"
 
@@ -49,7 +50,7 @@ def outcome(data, cuts=()):
         return refusal.status
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.sets(st.integers(0, len(HEAD)), max_size=10), st.binary(max_size=20))
 def test_a_head_is_the_same_in_whatever_pieces_it_arrives(cuts, rest):
     head = outcome(HEAD + rest, cuts)
@@ -82,7 +83,7 @@ async def test_no_more_is_read_than_the_bounds_allow():
     assert endless.given <= 8_192 + 100
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(st.binary(max_size=200))
 def test_noise_is_refused_or_a_head(noise):
     for data in (noise, noise + b"\r\n\r\n", b"GET / HTTP/1.1\r\n" + noise + b"\r\n\r\n"):
@@ -98,7 +99,7 @@ def upgrade_outcome(raw):
         return refusal.status
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(
     st.lists(st.sampled_from([
         b"Host: a", b"Host: [::1", b"Host: \xff", b"Upgrade: websocket", b"Upgrade: \x00",
@@ -142,7 +143,7 @@ def by_h11(raw):
     return request.method, request.target, fields
 
 
-@settings(max_examples=500)
+@examples(150)
 @given(LINES, st.lists(ENDS, min_size=6, max_size=6))
 def test_a_head_that_we_read_is_refused_by_h11_or_read_as_the_same(lines, ends):
     pieces = zip([b"GET / HTTP/1.1", *lines], [b"\r\nHost: a\r\n", *ends], strict=False)

@@ -7,7 +7,7 @@ import tracemalloc
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from beamish.protocol import (
@@ -22,6 +22,7 @@ from beamish.protocol import (
     ProtocolError,
     codecs,
 )
+from tests.examples import examples
 
 CODECS = [JSON, MSGPACK]
 
@@ -54,14 +55,14 @@ def nesting(value):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-@settings(max_examples=50)
+@examples(50)
 @given(frame=frames.filter(lambda frame: nesting(frame) <= 8))
 def test_what_is_encoded_is_decoded_to_the_same(codec, frame):
     assert codec.decode(codec.to_wire(codec.encode(frame))) == frame
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-@settings(max_examples=50)
+@examples(50)
 @given(frame=frames)
 def test_a_frame_joined_of_fragments_is_the_frame_encoded_as_a_whole(codec, frame):
     joined = codec.array(
@@ -92,7 +93,7 @@ def test_noise_is_refused_or_decoded_and_nothing_else(codec, noise):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-@settings(max_examples=50)
+@examples(50)
 @given(frame=frames, data=st.data())
 def test_a_damaged_frame_is_refused_or_decoded_and_nothing_else(codec, frame, data):
     encoded = bytearray(codec.encode(frame))
