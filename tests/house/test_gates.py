@@ -197,4 +197,3 @@ print(examples(7).max_examples, settings().max_examples, settings().deadline)
     ).stdout
     assert told == f"{stated} {unstated} None\n"
     assert "HYPOTHESIS_PROFILE=thorough .venv/bin/pytest" in recipe("test-thorough")
-    assert "\nmake test-thorough\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
