@@ -12,6 +12,7 @@ import { avatar } from "./avatar.js";
 import { fill, h, icon, reconcile } from "./dom.js";
 import { openMenu } from "./menu.js";
 import { titleOf } from "./names.js";
+import { oneStop } from "./one_stop.js";
 import { tick } from "./tick.js";
 
 /** Conversations whose last words are fetched without being looked at, at most. */
@@ -35,6 +36,7 @@ export class ConversationList {
     });
     this.list = h("ul.conversations", { "aria-label": "Conversations" });
     this.list.addEventListener("contextmenu", (event) => this.#onContextMenu(event));
+    this.refreshStop = oneStop(this.list);
     this.empty = h("div.empty", { hidden: true });
     this.archive = h("button.archive-line", { type: "button", hidden: true, onclick: () => this.#toggleArchive() });
     const onkeydown = (event) => this.#onKey(event);
@@ -84,6 +86,7 @@ export class ConversationList {
     }
     this.#updateArchive(now, wanted);
     reconcile(this.list, blocks);
+    this.refreshStop(this.list.querySelector(".selected"));
     this.empty.hidden = blocks.length > 0;
     this.list.hidden = blocks.length === 0;
     if (!blocks.length) {
@@ -160,12 +163,13 @@ export class ConversationList {
         `button.conversation${isSelected ? ".selected" : ""}${muted ? ".muted" : ""}`,
         given,
         avatar(row.peer ?? row.id, title, row.kind, isHere),
-        h("span.title", { dir: "auto" }, title, isHere ? h("span.unseen", {}, ", online") : null),
+        h("span.title", { dir: "auto" }, title),
         h("span.when", {}, when),
         h("span.last", {}, last.tick ? tick(last.tick) : null, h(`span.words${last.isTyping ? ".busy" : ""}`, { dir: "auto" }, last.text)),
         h(
           "span.signs",
           {},
+          isHere ? h("span.unseen", {}, "online ") : null,
           muted ? icon("mute", "Muted") : null,
           row.pinned ? icon("pin", "Pinned") : null,
           row.mentions ? h("span.badge.at", {}, "@", h("span.unseen", {}, ` ${count(row.mentions, "mention")}`)) : null,
@@ -240,15 +244,16 @@ export class ConversationList {
     }
   }
 
+  /** Beyond the ends of the list: up to the archive's button and the search field, and down again. */
   #onKey(event) {
-    const buttons = [...this.scroller.querySelectorAll("button:not([hidden])")];
-    const at = buttons.indexOf(document.activeElement);
-    const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 };
-    if (!(event.key in steps) || event.altKey) {
-      return;
+    const stop = this.list.querySelector('[tabindex="0"]');
+    const isArchive = event.target === this.archive;
+    const up = isArchive || this.archive.hidden ? this.search : this.archive;
+    const next = { ArrowUp: up, ArrowDown: isArchive || event.target === this.scroller ? stop : null }[event.key];
+    if (next && !event.altKey) {
+      event.preventDefault();
+      next.focus();
     }
-    event.preventDefault();
-    (buttons[steps[event.key]] ?? (event.key === "ArrowUp" ? this.search : buttons.at(-1)))?.focus();
   }
 
   #onContextMenu(event) {

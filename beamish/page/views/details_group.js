@@ -9,6 +9,7 @@ import { ask, confirmed } from "./dialogs.js";
 import { h, iconButton } from "./dom.js";
 import { openMenu } from "./menu.js";
 import { nameFor, titleOf } from "./names.js";
+import { oneStop } from "./one_stop.js";
 import { rich } from "./rich.js";
 
 const RANK = { owner: 0, admin: 1, member: 2 };
@@ -150,12 +151,14 @@ export class GroupDetails {
       this.shown += AT_ONCE;
       this.onChange();
     };
+    const list = h("ul.members", {}, ...entries.slice(0, this.shown).map(([user, member]) => this.#member(row, user, member)));
+    oneStop(list);
     const heading = row.kind === "channel" ? "Staff" : count(entries.length, "member");
     return h(
       "section",
       { "aria-label": "Members" },
       h("h4", {}, heading),
-      h("ul.members", {}, ...entries.slice(0, this.shown).map(([user, member]) => this.#member(row, user, member))),
+      list,
       more > 0 ? h("button.link", { type: "button", onclick: showMore }, `Show ${more} more`) : null,
     );
   }

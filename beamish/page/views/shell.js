@@ -84,8 +84,10 @@ export class Shell {
     }
     const peer = this.chat?.row?.peer ?? null;
     const users = [peer, ...(this.details?.peers() ?? []), ...this.list.peers].filter((user) => user !== null);
-    const isMade = this.chat !== null && this.chat.row !== null && !this.chat.row.isUnmade && this.chat.row.role !== null;
-    screen.show({ users, conversations: isMade ? [this.chat.id] : [] });
+    const row = this.chat?.row ?? null;
+    // Typing is told to members; before the inbox has told anything of it the node knows of none.
+    const isTold = row !== null && row.applied > 0 && row.role !== null;
+    screen.show({ users, conversations: isTold ? [row.id] : [] });
   }
 
   /** Open a conversation, or the bare list. */

@@ -32,6 +32,8 @@ SETTINGS = MessengerSettings(
     user_burst=20_000,
     conversation_commands_per_s=10_000,
     conversation_burst=20_000,
+    # Nothing is left undone because the machine is busy.
+    overload_wait_s=10.0,
 )
 
 

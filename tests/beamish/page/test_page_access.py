@@ -213,8 +213,30 @@ def test_the_tab_key_goes_through_the_page_and_out_of_it(anna: Window) -> None:
     assert stops[0] == "Search conversations"
     for stop in ("Everything, details", "Details", "Messages: Everything", "Message", "Emoji"):
         assert stop in stops, stops
-    # Messages are one stop, whatever they hold.
+    # Messages are one stop, whatever they hold, and so are the conversations.
     assert not any("example.org" in stop for stop in stops)
+    rows = page.get_by_role("navigation").get_by_role("listitem").get_by_role("button")
+    expect(rows).to_have_count(2)
+    assert rows.evaluate_all("all => all.filter((one) => one.tabIndex === 0).length") == 1
+
+
+def test_arrow_keys_move_in_the_list_and_back_to_the_search(anna: Window) -> None:
+    page = anna.page
+    show_list(page)
+    keys = page.keyboard
+    page.get_by_role("searchbox").focus()
+    rows = page.get_by_role("navigation").get_by_role("listitem").get_by_role("button")
+    keys.press("ArrowDown")
+    expect(rows.first).to_be_focused()
+    keys.press("End")
+    expect(rows.last).to_be_focused()
+    keys.press("Shift+F10")
+    expect(page.get_by_role("menuitem", name="Pin")).to_be_visible()
+    keys.press("Escape")
+    expect(rows.last).to_be_focused()
+    keys.press("ArrowUp")
+    keys.press("ArrowUp")
+    expect(page.get_by_role("searchbox")).to_be_focused()
 
 
 def test_who_wants_no_motion_gets_none(anna: Window) -> None:
