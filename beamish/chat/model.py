@@ -125,6 +125,11 @@ class Conversation:
         del self.notices[:-MOST_NOTICES]
 
 
+def counted_mentions(record: Record) -> list[str]:
+    """Whom a message counts as mentioning: whom it did before it was edited."""
+    return list(record.get("mentioned", record.get("mentions")) or ())
+
+
 class Model:
     """All conversations of user `me`. `names`: display names; `present`: who is looked at."""
 
@@ -245,7 +250,7 @@ class Model:
             theirs = record["by"] != self.me and record["n"] > conversation.read
             if new and theirs and "deleted" not in record:
                 conversation.unread += 1
-                conversation.mentions += self.me in (record.get("mentions") or ())
+                conversation.mentions += self.me in counted_mentions(record)
         else:
             self.change(conversation, record)
 
@@ -343,4 +348,4 @@ class Model:
         unread = [r for r in later if r["type"] == "message" and r["by"] != self.me]
         unread = [r for r in unread if "deleted" not in r]
         conversation.unread = len(unread)
-        conversation.mentions = sum(self.me in (r.get("mentions") or ()) for r in unread)
+        conversation.mentions = sum(self.me in counted_mentions(record) for record in unread)

@@ -214,14 +214,14 @@ class Session:
 
     def look(self) -> None:
         """Tell what is on screen."""
-        conversation = self.open
-        if conversation.id == HOME:
-            self.client.look_nowait()
-        elif conversation.kind == "direct":
-            self.client.look_nowait([self.model.peer(conversation)], [conversation.id])
-        else:
-            users = [user for user in conversation.members if user != self.model.me]
-            self.client.look_nowait(users[:64], [conversation.id])
+        model, conversation = self.model, self.open
+        users: list[str] = []
+        if conversation.kind == "direct":
+            users = [model.peer(conversation)]
+        elif conversation.id != HOME:
+            users = [user for user in conversation.members if user != model.me][:64]
+        model.present = {user: model.present[user] for user in users if user in model.present}
+        self.client.look_nowait(users, [] if conversation.id == HOME else [conversation.id])
 
     async def refresh(self, conversation: Conversation) -> None:
         """Ask a node about a conversation: title, members."""

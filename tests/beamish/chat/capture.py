@@ -65,6 +65,10 @@ async def tell(url: str, ready: trio.Event, done: trio.Event) -> None:
         await alan.send(tea, "two pieces. @ada, yours?", mentions=["ada"], reply=sent.n)
         await ada.send(tea, "one of them, please")
         await grace.send(tea, "the kettle is on. bring the tin and come down, it is nearly four")
+        await alan.edit(tea, 5, "three pieces. @ada, yours?", mentions=["ada"])
+        for user in (grace, ada):
+            await user.react(tea, 5, "👍")
+        await alan.react(tea, 6, "🎉")
         await grace.send(grace.direct("ada"), "see you downstairs")
         assert people
         ready.set()

@@ -42,6 +42,8 @@ def told(model, *records, room=ROOM):
 def test_messages_of_others_are_unread_and_mentions_counted(model):
     room = told(model, record(1), record(2, by="alice"), record(3, mentions=["alice", "carol"]))
     assert (room.unread, room.mentions, room.newest) == (2, 1, 3)
+    told(model, record(4, mentions=["alice"], mentioned=[], rev=6, edited=6))
+    assert (room.unread, room.mentions) == (3, 1)
     model.apply(Marks(ROOM, 1, 3, 1, 1), 0.0)
     assert (room.unread, room.mentions, room.read) == (1, 1, 1)
 

@@ -82,6 +82,17 @@ def test_two_people_chat_and_go_on_after_the_node_was_killed(node: Node, tmp_pat
         alice.until("↳ #2 alice: good morning")
         alice.until("#3 bob: @alice, is there tea?")
         alice.until("✓")
+        alice.until("bob · online")
+        alice.line("/edit #2 good afternoon")
+        bob.until("good afternoon (edited)")
+        bob.line("/react #2 +1")
+        alice.until("👍 1")
+        bob.keys("on my w")
+        alice.until("bob is writing")
+        bob.line("ay")
+        alice.until("bob: on my way")
+        bob.line("/delete")
+        alice.until("bob (deleted)")
 
         node.kill()
         for terminal in (alice, bob):

@@ -129,7 +129,7 @@ class FakeServer:
 
     def texts(self, conversation: str) -> list[str]:
         found = self.conversations.get(conversation)
-        return [r["text"] for r in found.records if r["type"] == "message"] if found else []
+        return [r["text"] for r in found.records if "text" in r] if found else []
 
     def has(self, conversation: str, text: str) -> bool:
         return text in self.texts(conversation)

@@ -10,17 +10,25 @@ import trio
 
 from beamish.client import (
     FOREVER,
+    AuthenticationFailed,
+    Blocked,
     ClientClosed,
     ConversationSettings,
+    Deleted,
     Disconnected,
+    Edited,
     FileStore,
     MemoryStore,
     Message,
     NotAllowed,
+    NotFound,
     ProfileChanged,
+    Reaction,
     Settings,
     Snapshot,
+    Typing,
     open_client,
+    reactions_of,
 )
 from beamish.gateway import GatewayConfig, open_gateway
 from beamish.messenger.settings import MessengerSettings
@@ -248,6 +256,78 @@ async def test_groups_links_and_the_account_work_over_sockets(tmp_path):
     assert ProfileChanged("bob", "at sea") in bob.events
     assert ConversationSettings(room, FOREVER, True, False) in bob.events
     assert bob.heard[room] == [pair for pair in alice.heard[room] if 5 <= pair[0] <= 8]
+
+
+async def test_changed_messages_come_as_levels_live_late_and_from_history(tmp_path):
+    store = FileStore(tmp_path / "store")
+    (tmp_path / "node").mkdir()
+    async with running(tmp_path / "node", inbox=10, snapshot_every=20) as gateway:
+        alice, bob = Member("alice"), Member("bob", 2, store=store)
+        async with alice.open(gateway.ws_url) as client:
+            room = client.direct("bob")
+            async with bob.open(gateway.ws_url) as other:
+                sent = [await client.send(room, text) for text in ("helo", "secret", "nice")]
+                await client.edit(room, sent[0].n, "hello")
+                await other.react(room, sent[0].n, "👍")
+                await client.delete(room, sent[1].n)
+                with pytest.raises(NotAllowed):
+                    await other.edit(room, sent[2].n, "not mine")
+                with pytest.raises(NotFound):
+                    await client.react(room, sent[1].n, "👍")
+                await until(lambda: any(isinstance(e, Deleted) for e in bob.events))
+                stored = {record["n"]: record for record in await store.records(room)}
+                assert stored[2]["text"] == "hello"
+                assert reactions_of(stored[2]) == [Reaction("bob", "👍", 6)]
+                assert "text" not in stored[3]
+            for i in range(30):
+                await client.send(room, str(i))
+            await client.edit(room, sent[2].n, "nicer")
+            await client.edit(room, sent[0].n, "hello again")
+            async with bob.open(gateway.ws_url):
+                await until(lambda: bob.heard[room][-1][0] == 39)
+                await until(lambda: sum(isinstance(e, Edited) for e in bob.events) == 3)
+                stored = {record["n"]: record for record in await store.records(room)}
+                page = await client.history(room, after=0, limit=200)
+                assert stored == {record["n"]: record for record in page.records}
+    assert [n for n, _ in bob.heard[room]] == list(range(1, 40))
+    edits = [(e.n, e.text) for e in bob.events if isinstance(e, Edited)]
+    assert edits == [(2, "hello"), (4, "nicer"), (2, "hello again")]
+
+
+async def test_devices_blocks_presence_and_typing_work_over_sockets(tmp_path):
+    async with running(tmp_path) as gateway:
+        alice, bob, tablet = Member("alice"), Member("bob", 2), Member("bob", 3)
+        async with (
+            alice.open(gateway.ws_url) as client,
+            bob.open(gateway.ws_url) as other,
+        ):
+            room = client.direct("bob")
+            await client.send(room, "hello")
+            await until(lambda: room in bob.heard)
+            [seen] = await client.look(["bob"], [room])
+            assert (seen.user, seen.online) == ("bob", True)
+            await other.set_profile(status="at sea")
+            await until(lambda: any(getattr(e, "status", "") == "at sea" for e in alice.events))
+            other.typing_nowait(room)
+            await until(lambda: Typing(room, "bob") in alice.events)
+            async with tablet.open(gateway.ws_url) as second:
+                await other.name_device(second.device, "tablet")
+                assert sorted(d.name for d in await other.devices()) == ["", "tablet"]
+                first = second.device
+                await other.revoke_device(first)
+                await until(lambda: second.device not in (None, first))
+            await other.block("alice")
+            with pytest.raises(NotAllowed):
+                await client.send(room, "are you there?")
+            await until(lambda: Blocked("alice", True) in bob.events)
+            assert (await other.account()).blocks == ["alice"]
+            await other.unblock("alice")
+            await client.send(room, "again")
+            with pytest.raises(AuthenticationFailed):
+                await other.set_password("a wrong password", "another password")
+            await other.set_password("a good password", "another password")
+            await other.delete_account("another password")
+            assert (await client.user_info("bob"))["display"] == ""
 
 
 async def test_the_iterator_works_over_sockets(tmp_path):
