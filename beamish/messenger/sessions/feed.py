@@ -148,7 +148,7 @@ class Feed:
         codec = self._actor.codec
         items: list[bytes] = []
         size, n = 0, command.start - 1
-        logs = self._present(await self._logs_of(rows))
+        logs = self._actor.environment.logs.all_refreshed(await self._logs_of(rows))
         for row in rows:
             new = inbox_items(codec, n + 1, row, logs)
             size += sum(map(len, new))
@@ -181,15 +181,10 @@ class Feed:
             for conversation, records in found.items()
         }
 
-    def _present(self, logs: Mapping[str, Excerpt]) -> dict[str, Excerpt]:
-        """What was read or hinted at, as it is by now."""
-        refreshed = self._actor.environment.logs.refreshed
-        return {conversation: refreshed(conversation, log) for conversation, log in logs.items()}
-
     def _hand_on(self, start: int, rows: Sequence[Fields], logs: Mapping[str, Excerpt]) -> None:
         """Queue `updates` events for these rows, each of bounded size, while there is room."""
         codec = self._actor.codec
-        logs = self._present(logs)
+        logs = self._actor.environment.logs.all_refreshed(logs)
         items: list[bytes] = []
         size, first, n = 0, start, start - 1
         for row in rows:

@@ -89,7 +89,7 @@ def _records_item(codec: Codec, n: int, ranged: Sequence[Any], log: Excerpt) -> 
             ]
         ),
     }
-    if [record for record in records if record.target]:
+    if log.targets and any(record.target for record in records):
         changed = amended(records, log.targets, first=ranged[5])
         if changed:
             item["amended"] = codec.array([encoded_as_of(r, codec, last) for r in changed])

@@ -13,7 +13,7 @@ nothing unless its conversation was touched lately.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from beamish.messenger.ids import conversation_stream
 from beamish.messenger.streams.journal_port import PAGE_BYTES, PAGE_RECORDS, JournalPort
@@ -117,6 +117,14 @@ class LogReader:
         if records == tuple(excerpt.records) and targets == excerpt.targets:
             return excerpt
         return Extract(records, targets)
+
+    def all_refreshed(self, logs: Mapping[str, Excerpt]) -> Mapping[str, Excerpt]:
+        """The same for the excerpts of several conversations."""
+        if not self._lately:
+            return logs
+        return {
+            conversation: self.refreshed(conversation, log) for conversation, log in logs.items()
+        }
 
     def _present(self, conversation: str, record: Record) -> Record:
         known = self._records.get((conversation, record.n))

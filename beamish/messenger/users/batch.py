@@ -202,7 +202,7 @@ class Batch:
                 self.marked = tuple(dict.fromkeys((*self.marked, *raised)))
                 rows.append(marks)
                 pending = True
-        if any(new.gone for new in ranges):
+        if [new for new in ranges if new.gone]:
             rows += state.propose_recounts(ranges, raised)
         if self._receipts:
             rows += self._decide_receipts(state, self._receipts)
