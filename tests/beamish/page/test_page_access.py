@@ -43,7 +43,11 @@ def closed(page: Page) -> None:
 
 
 def grave(page: Page) -> list[str]:
-    """What axe finds serious or critical, each as its rule and where."""
+    """What axe finds serious or critical, each as its rule and where, when all is drawn.
+
+    In the middle of a transition, as after a change of the scheme, colours are no scheme's.
+    """
+    page.evaluate("Promise.allSettled(document.getAnimations().map((one) => one.finished))")
     found = Axe().run(page).response["violations"]
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
