@@ -39,7 +39,7 @@ from storage.backup_manifest import (
     read_manifest,
     verify_backup,
 )
-from storage.directory import DirectoryError, check_data_file, read_marker
+from storage.directory import DirectoryError, check_data_file, page_problems, read_marker
 from storage.lmdb_store import DATABASES, MAP_BYTES
 from storage.names import name_fault, slot_of
 from storage.operations import EPOCH_LIMIT
@@ -156,12 +156,10 @@ def _check_data(place: Path, told: tuple[int, str], progress: Progress | None) -
 
 
 def _page_findings(place: Path) -> Iterator[Finding]:
-    from lmdb import verify
-
     try:
         check_data_file(place)
-        problems: list[str] = verify.verify(str(place / DATA), subdir=False)  # type: ignore[no-untyped-call]
-    except (DirectoryError, verify.VerifyError) as error:
+        problems = page_problems(place / DATA)
+    except DirectoryError as error:
         problems = [str(error)]
     for problem in problems[:MAX_PAGE_FINDINGS]:
         yield Finding(None, f"{place / DATA}: {problem}")

@@ -60,7 +60,7 @@ def check(figures: dict[str, Any]) -> None:
 async def test_a_replay_survives_crashes_of_every_kind_of_actor(
     tmp_path: Path, share: float
 ) -> None:
-    check(await crash(sample(5 if share < 0.02 else 1), tmp_path, share, seed=3))
+    check(await crash(sample(8 if share < 0.02 else 1), tmp_path, share, seed=3))
 
 
 @pytest.mark.slow

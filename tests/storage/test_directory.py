@@ -254,3 +254,13 @@ async def test_a_start_that_was_killed_half_way_is_finished_by_the_next(tmp_path
         assert isinstance(await journal.append("s", 0, b"x"), Appended)
     async with quiet(tmp_path) as journal:
         assert (await journal.scan()).names == ("s",)
+
+
+def test_a_value_that_became_shorter_is_no_fault_of_its_pages(tmp_path):
+    environment = lmdb.open(str(tmp_path), map_size=1 << 20, max_dbs=1)
+    with environment, environment.begin(write=True) as txn:
+        for size in (9_000, 14):
+            txn.put(b"amended", b"x" * size)
+    data = tmp_path / "data.mdb"
+    assert verify.verify(str(data), subdir=False)
+    assert directory.page_problems(data) == []
